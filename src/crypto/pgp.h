@@ -1,0 +1,15 @@
+/* Pgp: encrypt a share to somebody's OpenPGP public key (RFC 4880). */
+#ifndef CRYPTO_PGP_H
+#define CRYPTO_PGP_H
+
+#include "base/arena.h"
+#include "base/err.h"
+
+/*
+ * ${key_base64}: a public key, binary, in base64 as Vault's API takes it.  ${out} gets the binary
+ * OpenPGP message, ${fingerprint} 40 hex digits; both in ${a}.  -1: ERR_BAD_REQUEST.
+ */
+int pgp_encrypt(struct arena *a, struct str key_base64, struct str plain, struct str *out,
+                struct str *fingerprint, struct err *err) MUST_USE;
+
+#endif
