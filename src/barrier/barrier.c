@@ -320,7 +320,7 @@ static int change_begin(struct barrier *b, struct change *c, struct err *err)
     AUTO(leave) const struct keyring *k = enter(b, err);
     if (k == NULL)
         return -1;
-    c->found = atomic_load(&b->ring);
+    c->found = (struct keyring *)k;
     return keyring_copy(k, &c->now, err);
 }
 
