@@ -12,7 +12,7 @@
 #define DEPTH_MAX  100
 #define LABELS_MAX 16
 /* JSON objects are folded into labels up to here; deeper ones stay nested (bounds memory). */
-#define FOLD_MAX   4
+#define FOLD_MAX 4
 
 enum token_type {
     TOK_EOF,
@@ -488,7 +488,8 @@ static int advance(struct parser *p)
         return 0;
     }
     enum token_type type;
-    if (!punctuation(c, &type) || (type == TOK_COLON && !p->json) || (type == TOK_ASSIGN && p->json))
+    if (!punctuation(c, &type) || (type == TOK_COLON && !p->json) ||
+        (type == TOK_ASSIGN && p->json))
         return hcl_error(p->err, t->pos, "illegal character");
     t->type = type;
     p->at++;
@@ -622,11 +623,14 @@ static int parse_keys(struct parser *p, struct hcl_item *item)
     if (n > 1 && p->tok.type != TOK_LBRACE)
         return hcl_error(p->err, p->tok.pos, "nested object expected: LBRACE got: %s", got);
     if (!p->json && p->tok.type == TOK_EOF)
-        return hcl_error(p->err, p->tok.pos, "key '" STR_FMT "' expected start of object ('{') or "
-                         "assignment ('=')", STR_ARG(keys[0].text));
+        return hcl_error(p->err, p->tok.pos,
+                         "key '" STR_FMT "' expected start of object ('{') or "
+                         "assignment ('=')",
+                         STR_ARG(keys[0].text));
     if (!p->json && p->tok.type != TOK_ASSIGN && p->tok.type != TOK_LBRACE)
-        return hcl_error(p->err, p->tok.pos, "ASSIGN or LBRACE expected after key '" STR_FMT
-                         "', got: %s", STR_ARG(keys[0].text), got);
+        return hcl_error(p->err, p->tok.pos,
+                         "ASSIGN or LBRACE expected after key '" STR_FMT "', got: %s",
+                         STR_ARG(keys[0].text), got);
     item->n_keys = n;
     item->keys = arena_array(p->arena, n, sizeof *item->keys);
     TRY(arena_check(p->arena, p->err));

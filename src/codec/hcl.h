@@ -22,13 +22,13 @@ struct hcl_key {
 /* A value.  Lives in its arena; immutable once parsed. */
 struct hcl {
     enum hcl_type type;
-    bool truth;                     /* HCL_BOOL */
+    bool truth; /* HCL_BOOL */
     struct hcl_pos pos;
-    struct str text;                /* HCL_STRING: its bytes; HCL_NUMBER: as written */
-    struct hcl *first, *last;       /* HCL_LIST */
-    struct hcl *next;               /* sibling in a list */
+    struct str text;                    /* HCL_STRING: its bytes; HCL_NUMBER: as written */
+    struct hcl *first, *last;           /* HCL_LIST */
+    struct hcl *next;                   /* sibling in a list */
     struct hcl_item *items, *items_end; /* HCL_OBJECT, in the order of the text */
-    size_t count;                   /* elements or items */
+    size_t count;                       /* elements or items */
 };
 
 /*

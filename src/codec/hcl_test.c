@@ -64,11 +64,14 @@ static void reads_every_kind_of_value(void **state)
     } cases[] = {
         { STR_INIT(""), "{}" },
         { STR_INIT("# only\n// comments\n/* here\n */"), "{}" },
-        { STR_INIT("\xef\xbb\xbf" "a = 1"), "{a=1}" },
+        { STR_INIT("\xef\xbb\xbf"
+                   "a = 1"),
+          "{a=1}" },
         { STR_INIT("a = 1 b = -2\nc = 0x1F d = 017 e = 1.5e-3 f = .5"),
           "{a=1;b=-2;c=0x1F;d=017;e=1.5e-3;f=.5}" },
         { STR_INIT("a = true\nb = false"), "{a=T;b=F}" },
-        { STR_INIT("a = \"x\\n\\t\\\"\\\\\\u00e9\\x41\\101\""), "{a='x\n\t\"\\\xc3\xa9" "AA'}" },
+        { STR_INIT("a = \"x\\n\\t\\\"\\\\\\u00e9\\x41\\101\""), "{a='x\n\t\"\\\xc3\xa9"
+                                                                "AA'}" },
         { STR_INIT("a = \"${b[\"c\"]}d\""), "{a='${b[\"c\"]}d'}" },
         { STR_INIT("a = [1, \"b\", [true,], ]"), "{a=[1,'b',[T]]}" },
         { STR_INIT("a = []\nb {}"), "{a=[];b={}}" },
@@ -252,9 +255,12 @@ static void numbers_are_read_in_every_base(void **state)
         int64_t n;
         double d;
     } cases[] = {
-        { STR_INIT("a=12"), true, 12, 12 },     { STR_INIT("a=-0x10"), true, -16, -16 },
-        { STR_INIT("a=017"), true, 15, 15 },    { STR_INIT("a=1.5"), false, 0, 1.5 },
-        { STR_INIT("a=2e3"), false, 0, 2000 },  { STR_INIT("a=9223372036854775808"), false, 0, 0x1p63 },
+        { STR_INIT("a=12"), true, 12, 12 },
+        { STR_INIT("a=-0x10"), true, -16, -16 },
+        { STR_INIT("a=017"), true, 15, 15 },
+        { STR_INIT("a=1.5"), false, 0, 1.5 },
+        { STR_INIT("a=2e3"), false, 0, 2000 },
+        { STR_INIT("a=9223372036854775808"), false, 0, 0x1p63 },
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -7,7 +7,6 @@
 #include "base/buf.h"
 #include "codec/hcl.h"
 #include "codec/timefmt.h"
-#include "core/policy_template.h"
 
 static const struct {
     const char *name;
@@ -26,22 +25,24 @@ static const struct {
     { "deny", POLICY_DENY },
     { "read", POLICY_READ | POLICY_LIST },
     { "write", POLICY_CREATE | POLICY_READ | POLICY_UPDATE | POLICY_DELETE | POLICY_LIST },
-    { "sudo", POLICY_CREATE | POLICY_READ | POLICY_UPDATE | POLICY_DELETE | POLICY_LIST |
-                  POLICY_SUDO },
+    { "sudo",
+      POLICY_CREATE | POLICY_READ | POLICY_UPDATE | POLICY_DELETE | POLICY_LIST | POLICY_SUDO },
 };
 
 static const char *const top_keys[] = { "name", "path" };
 static const char *const path_keys[] = {
-    "comment",          "policy",          "capabilities", "allowed_parameters",
-    "denied_parameters", "required_parameters", "min_wrapping_ttl", "max_wrapping_ttl",
-    "mfa_methods",      "control_group",
+    "comment",           "policy",
+    "capabilities",      "allowed_parameters",
+    "denied_parameters", "required_parameters",
+    "min_wrapping_ttl",  "max_wrapping_ttl",
+    "mfa_methods",       "control_group",
 };
 
 /* What is read of one path block before it is judged. */
 struct block {
     struct arena *arena;   /* what the policy keeps */
     struct arena *scratch; /* the tree, given up when the policy is read */
-    struct str key; /* the path as written */
+    struct str key;        /* the path as written */
     const struct hcl *body;
     struct err *err;
 };
@@ -77,8 +78,8 @@ static int check_keys(const struct hcl *object, const char *const *names, size_t
 
 static int wrong_type(const struct block *b, const struct hcl_item *i, const char *want)
 {
-    hcl_error(b->err, i->value->pos, STR_FMT ": %s expected, got %s", STR_ARG(i->keys[0].text), want,
-              hcl_type_name(i->value->type));
+    hcl_error(b->err, i->value->pos, STR_FMT ": %s expected, got %s", STR_ARG(i->keys[0].text),
+              want, hcl_type_name(i->value->type));
     return err_prefix(b->err, "path \"" STR_FMT "\"", STR_ARG(b->key));
 }
 
@@ -235,8 +236,7 @@ static int read_duration(const struct block *b, const struct hcl *v, const char 
 }
 
 /* One factor of a control group: only judged, for no community edition acts on it. */
-static int check_factor(const struct block *b, const struct hcl *factor,
-                        const struct strs *granted)
+static int check_factor(const struct block *b, const struct hcl *factor, const struct strs *granted)
 {
     struct strs ids = { 0 }, names = { 0 }, controlled = { 0 };
     int64_t approvals = 0;
@@ -252,8 +252,9 @@ static int check_factor(const struct block *b, const struct hcl *factor,
                        "must provide more than one identity group and approvals > 0");
     for (size_t i = 0; i < controlled.n; i++)
         if (!strs_has(granted, controlled.v[i]))
-            return err_set(b->err, ERR_BAD_REQUEST, "control group factor capabilities must be a "
-                                                    "subset of the policy's capabilities");
+            return err_set(b->err, ERR_BAD_REQUEST,
+                           "control group factor capabilities must be a "
+                           "subset of the policy's capabilities");
     return 0;
 }
 
@@ -439,7 +440,8 @@ int policy_parse(struct str text, struct policy **out, struct err *err)
     p->raw = arena_dup(a, text);
     if (read_policy(p, err) < 0) {
         arena_free(a);
-        return err != NULL && err->code == ERR_NOMEM ? -1 : err_prefix(err, "failed to parse policy");
+        return err != NULL && err->code == ERR_NOMEM ? -1
+                                                     : err_prefix(err, "failed to parse policy");
     }
     *out = p;
     return 0;

@@ -4,6 +4,7 @@
 
 #include "base/strs.h"
 #include "codec/json.h"
+#include "core/policy_template.h"
 
 /* What a rule grants; a set is an `unsigned`. */
 enum policy_cap {
@@ -39,7 +40,7 @@ enum policy_match {
 struct policy_rule {
     struct str source; /* as written: with templates, slash and glob */
     bool templated;
-    struct str path;   /* without template: what to match */
+    struct str path; /* without template: what to match */
     enum policy_match match;
     unsigned caps;
     int64_t min_wrap_ns, max_wrap_ns; /* 0: not limited */
@@ -50,8 +51,8 @@ struct policy_rule {
 /* Immutable after policy_parse; any thread.  Owns all it points to. */
 struct policy {
     struct arena *arena;
-    struct str raw;  /* the text */
-    bool templated;  /* some path names the caller */
+    struct str raw; /* the text */
+    bool templated; /* some path names the caller */
     struct policy_rule *rules;
     size_t n_rules;
 };

@@ -42,7 +42,8 @@ static void reads_rules(void **state)
           POLICY_EXACT, POLICY_READ | POLICY_LIST | POLICY_UPDATE },
         { STR_INIT("path \"x\" { capabilities = [\"read\", \"deny\"] min_wrapping_ttl = \"?\" }"),
           "x", POLICY_EXACT, POLICY_DENY },
-        { STR_INIT("name = \"n\"\npath \"x\" { capabilities = [\"read\"] capabilities = [\"list\"] }"),
+        { STR_INIT(
+              "name = \"n\"\npath \"x\" { capabilities = [\"read\"] capabilities = [\"list\"] }"),
           "x", POLICY_EXACT, POLICY_READ | POLICY_LIST },
         { STR_INIT("{\"path\":{\"secret/data/+/conf\":{\"capabilities\":[\"read\"]}}}"),
           "secret/data/+/conf", POLICY_WILD, POLICY_READ },
@@ -108,9 +109,10 @@ static void refuses_in_the_words_of_vault(void **state)
           F "no control_group factor provided" },
         { STR_INIT("path \"x\" { control_group { factor \"f\" { identity { approvals = 1 } } } }"),
           F "must provide more than one identity group and approvals > 0" },
-        { STR_INIT("path \"x\" { capabilities = [\"read\"] control_group { factor \"f\" { "
-                   "controlled_capabilities = [\"list\"] identity { group_ids = [\"g\"] approvals = "
-                   "1 } } } }"),
+        { STR_INIT(
+              "path \"x\" { capabilities = [\"read\"] control_group { factor \"f\" { "
+              "controlled_capabilities = [\"list\"] identity { group_ids = [\"g\"] approvals = "
+              "1 } } } }"),
           F "control group factor capabilities must be a subset of the policy's capabilities" },
     };
     (void)state;
@@ -135,10 +137,12 @@ static void reads_parameters_and_wrapping(void **state)
 {
     AUTO(drop) struct policy *p = NULL;
     (void)state;
-    assert_int_equal(policy_parse(STR("path \"x\" {\n allowed_parameters={\"Foo\"=[], \"bar\"=[1]}\n"
-                                      " denied_parameters={\"*\"=[]} required_parameters=[\"A\"]\n"
-                                      " min_wrapping_ttl=60\n max_wrapping_ttl=\"1h\" }"),
-                                  &p, NULL), 0);
+    assert_int_equal(
+        policy_parse(STR("path \"x\" {\n allowed_parameters={\"Foo\"=[], \"bar\"=[1]}\n"
+                         " denied_parameters={\"*\"=[]} required_parameters=[\"A\"]\n"
+                         " min_wrapping_ttl=60\n max_wrapping_ttl=\"1h\" }"),
+                     &p, NULL),
+        0);
     const struct policy_rule *r = &p->rules[0];
     assert_int_equal(r->allowed.n, 2);
     assert_true(str_is(r->allowed.v[0].name, "bar"));

@@ -2,7 +2,7 @@
  * Compiled policies: exact paths and prefixes in one hash table that is asked while the path is
  * hashed once, '+' paths as a list in order of priority.
  */
-#include "core/acl.h"
+#include "core/policy_acl.h"
 
 #include <stdlib.h>
 
@@ -34,13 +34,13 @@ struct wild {
     const struct grant *grant;
 };
 
-struct acl {
+struct policy_acl {
     struct arena *arena;
     bool root;
     uint64_t seed;
     struct slot *slots;
-    size_t mask;        /* slots - 1, a power of two less one */
-    size_t *lengths;    /* of the prefixes, each once, rising */
+    size_t mask;     /* slots - 1, a power of two less one */
+    size_t *lengths; /* of the prefixes, each once, rising */
     size_t n_lengths;
     struct wild *wilds; /* highest priority first */
     size_t n_wilds;
@@ -53,7 +53,7 @@ static uint64_t hash_step(uint64_t h, char c)
     return (h ^ (unsigned char)c) * FNV_PRIME;
 }
 
-static uint64_t hash_of(const struct acl *acl, struct str s)
+static uint64_t hash_of(const struct policy_acl *acl, struct str s)
 {
     uint64_t h = acl->seed;
     for (size_t i = 0; i < s.n; i++)
@@ -62,14 +62,13 @@ static uint64_t hash_of(const struct acl *acl, struct str s)
 }
 
 /* The slot of that path, or the free one where it would stand. */
-static struct slot *slot_of(const struct acl *acl, uint64_t hash, struct str path,
+static struct slot *slot_of(const struct policy_acl *acl, uint64_t hash, struct str path,
                             enum policy_match match)
 {
     size_t at = (hash ^ hash >> 32) + match;
     for (;; at++) {
         struct slot *s = &acl->slots[at & acl->mask];
-        if (s->grant == NULL ||
-            (s->hash == hash && s->match == match && str_eq(s->path, path)))
+        if (s->grant == NULL || (s->hash == hash && s->match == match && str_eq(s->path, path)))
             return s;
     }
 }
@@ -132,8 +131,9 @@ static void merge_params(struct arena *a, struct policy_params *to,
         return;
     size_t n = 0, i = 0, j = 0;
     while (i < to->n || j < from->n) {
-        int c = i == to->n ? 1
-                : j == from->n ? -1 : policy_param_cmp(to->v[i].name, from->v[j].name);
+        int c = i == to->n     ? 1
+                : j == from->n ? -1
+                               : policy_param_cmp(to->v[i].name, from->v[j].name);
         if (c <= 0)
             v[n] = to->v[i++];
         else
@@ -187,8 +187,8 @@ static bool rendered(struct arena *a, const struct policy_rule *r, const struct 
     return true;
 }
 
-static int add_rule(struct acl *acl, const struct policy_rule *r, const struct policy_facts *facts,
-                    struct err *err)
+static int add_rule(struct policy_acl *acl, const struct policy_rule *r,
+                    const struct policy_facts *facts, struct err *err)
 {
     struct str path = r->path, source;
     enum policy_match match = r->match;
@@ -215,7 +215,8 @@ static int by_length(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Vault's order of priority ("Priority matching" in docs/concepts/policies): < 0 when a is lower. */
+/* Vault's order of priority ("Priority matching" in docs/concepts/policies): < 0 when a is lower.
+ */
 static int priority_cmp(const struct wild *a, const struct wild *b)
 {
     if (a->first != b->first)
@@ -249,7 +250,7 @@ static struct wild wild_of(const struct slot *s)
 }
 
 /* Collect prefix lengths and '+' paths from the table. */
-static int index_rules(struct acl *acl, struct err *err)
+static int index_rules(struct policy_acl *acl, struct err *err)
 {
     size_t prefixes = 0, wilds = 0;
     for (size_t i = 0; i <= acl->mask; i++) {
@@ -278,10 +279,10 @@ static int index_rules(struct acl *acl, struct err *err)
 }
 
 /* Empty, with room for ${rules} at no more than half full. */
-static struct acl *acl_new(size_t rules)
+static struct policy_acl *policy_acl_new(size_t rules)
 {
     struct arena *a = arena_new();
-    struct acl *acl = a == NULL ? NULL : arena_alloc(a, sizeof *acl);
+    struct policy_acl *acl = a == NULL ? NULL : arena_alloc(a, sizeof *acl);
     size_t size = 8;
     while (size < rules * 2)
         size *= 2;
@@ -290,19 +291,19 @@ static struct acl *acl_new(size_t rules)
         arena_free(a);
         return NULL;
     }
-    *acl = (struct acl){ .arena = a, .slots = slots, .mask = size - 1 };
+    *acl = (struct policy_acl){ .arena = a, .slots = slots, .mask = size - 1 };
     /* Whoever writes policies must not choose collisions. */
     random_fill(&acl->seed, sizeof acl->seed);
     return acl;
 }
 
-int acl_compile(const struct policy *const *policies, size_t n, const struct policy_facts *facts,
-                struct acl **out, struct err *err)
+int policy_acl_compile(const struct policy *const *policies, size_t n,
+                       const struct policy_facts *facts, struct policy_acl **out, struct err *err)
 {
     size_t rules = 0;
     for (size_t i = 0; i < n; i++)
         rules += policies[i]->n_rules;
-    struct acl *acl = acl_new(rules);
+    struct policy_acl *acl = policy_acl_new(rules);
     if (acl == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     int rc = 0;
@@ -310,16 +311,16 @@ int acl_compile(const struct policy *const *policies, size_t n, const struct pol
         for (size_t r = 0; r < policies[i]->n_rules && rc == 0; r++)
             rc = add_rule(acl, &policies[i]->rules[r], facts, err);
     if (rc < 0 || index_rules(acl, err) < 0) {
-        acl_free(acl);
+        policy_acl_free(acl);
         return -1;
     }
     *out = acl;
     return 0;
 }
 
-int acl_root(struct acl **out, struct err *err)
+int policy_acl_root(struct policy_acl **out, struct err *err)
 {
-    struct acl *acl = acl_new(0);
+    struct policy_acl *acl = policy_acl_new(0);
     if (acl == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     acl->root = true;
@@ -327,13 +328,13 @@ int acl_root(struct acl **out, struct err *err)
     return 0;
 }
 
-void acl_free(struct acl *acl)
+void policy_acl_free(struct policy_acl *acl)
 {
     if (acl != NULL)
         arena_free(acl->arena);
 }
 
-bool acl_is_root(const struct acl *acl)
+bool policy_acl_is_root(const struct policy_acl *acl)
 {
     return acl->root;
 }
@@ -370,7 +371,7 @@ static bool wild_matches(const struct wild *w, struct str path)
 }
 
 /* Of a path that no exact rule names: the longest prefix or the best '+' path. */
-static const struct grant *match_loose(const struct acl *acl, struct str path,
+static const struct grant *match_loose(const struct policy_acl *acl, struct str path,
                                        const struct slot *prefix)
 {
     const struct grant *best = prefix == NULL ? NULL : prefix->grant;
@@ -389,7 +390,7 @@ static const struct grant *match_loose(const struct acl *acl, struct str path,
     return best;
 }
 
-static const struct grant *match(const struct acl *acl, struct str path, bool list)
+static const struct grant *match(const struct policy_acl *acl, struct str path, bool list)
 {
     const struct slot *prefix = NULL, *s;
     uint64_t h = acl->seed, before_last = h;
@@ -543,7 +544,7 @@ static unsigned cap_for(enum op op)
     return 0;
 }
 
-static bool grant_allows(const struct grant *g, const struct acl_query *q)
+static bool grant_allows(const struct grant *g, const struct policy_question *q)
 {
     if (!(g->caps & cap_for(q->op)) || !wrapping_allows(g, q->wrap_ttl_s))
         return false;
@@ -552,15 +553,16 @@ static bool grant_allows(const struct grant *g, const struct acl_query *q)
     return !has_params || params_allow(g, q->data);
 }
 
-bool acl_check(const struct acl *acl, const struct acl_query *q, struct acl_result *result)
+bool policy_acl_check(const struct policy_acl *acl, const struct policy_question *q,
+                      struct policy_verdict *result)
 {
-    *result = (struct acl_result){ 0 };
+    *result = (struct policy_verdict){ 0 };
     if (acl->root) {
         result->allowed = result->root = result->sudo = true;
         return true;
     }
     if (q->op == OP_HELP) {
-        result->allowed = !q->wants_sudo;
+        result->allowed = !q->needs_sudo;
         return result->allowed;
     }
     const struct grant *g = match(acl, without_slashes(q->path), q->op == OP_LIST);
@@ -570,11 +572,11 @@ bool acl_check(const struct acl *acl, const struct acl_query *q, struct acl_resu
     result->caps = g->caps;
     result->min_wrap_ns = g->min_wrap_ns;
     result->max_wrap_ns = g->max_wrap_ns;
-    result->allowed = (result->sudo || !q->wants_sudo) && grant_allows(g, q);
+    result->allowed = (result->sudo || !q->needs_sudo) && grant_allows(g, q);
     return result->allowed;
 }
 
-size_t acl_cap_names(unsigned caps, const char *out[ACL_CAPS_MAX])
+size_t policy_acl_cap_names(unsigned caps, const char *out[POLICY_ACL_CAPS_MAX])
 {
     static const struct {
         unsigned cap;
@@ -592,14 +594,15 @@ size_t acl_cap_names(unsigned caps, const char *out[ACL_CAPS_MAX])
     return n;
 }
 
-size_t acl_capabilities(const struct acl *acl, struct str path, const char *out[ACL_CAPS_MAX])
+size_t policy_acl_capabilities(const struct policy_acl *acl, struct str path,
+                               const char *out[POLICY_ACL_CAPS_MAX])
 {
     if (acl->root) {
         out[0] = "root";
         return 1;
     }
     const struct grant *g = match(acl, without_slashes(path), true);
-    return acl_cap_names(g == NULL ? 0 : g->caps, out);
+    return policy_acl_cap_names(g == NULL ? 0 : g->caps, out);
 }
 
 static bool grants_something(const struct grant *g)
@@ -623,7 +626,7 @@ static bool wild_below(const struct wild *w, struct str mount)
     return true;
 }
 
-bool acl_reaches(const struct acl *acl, struct str mount_path)
+bool policy_acl_reaches(const struct policy_acl *acl, struct str mount_path)
 {
     if (acl->root)
         return true;
@@ -642,13 +645,13 @@ bool acl_reaches(const struct acl *acl, struct str mount_path)
     return false;
 }
 
-bool acl_next(const struct acl *acl, size_t *at, struct acl_rule *out)
+bool policy_acl_next(const struct policy_acl *acl, size_t *at, struct policy_acl_rule *out)
 {
     for (; *at <= acl->mask; ++*at) {
         const struct slot *s = &acl->slots[*at];
         if (s->grant == NULL)
             continue;
-        *out = (struct acl_rule){ s->path, s->match, s->grant->caps };
+        *out = (struct policy_acl_rule){ s->path, s->match, s->grant->caps };
         ++*at;
         return true;
     }

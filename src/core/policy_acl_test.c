@@ -2,36 +2,37 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <cmocka.h>
 
-#include "core/acl.h"
+#include "core/policy_acl.h"
 
-static void drop_acl(struct acl **a)
+static void drop_acl(struct policy_acl **a)
 {
-    acl_free(*a);
+    policy_acl_free(*a);
 }
 
 /* Policies that must parse, compiled together. */
-static struct acl *compile(const char *one, const char *two)
+static struct policy_acl *compile(const char *one, const char *two)
 {
     struct policy *p[2] = { NULL, NULL };
-    struct acl *acl = NULL;
+    struct policy_acl *acl = NULL;
     struct err err = { 0 };
     const char *texts[] = { one, two };
     size_t n = two == NULL ? 1 : 2;
     for (size_t i = 0; i < n; i++)
         if (policy_parse(str_of(texts[i]), &p[i], &err) < 0)
             fail_msg("%s", err.msg);
-    assert_int_equal(acl_compile((const struct policy *const *)p, n, NULL, &acl, &err), 0);
+    assert_int_equal(policy_acl_compile((const struct policy *const *)p, n, NULL, &acl, &err), 0);
     policy_free(p[0]);
     policy_free(p[1]);
     return acl;
 }
 
-static bool may(const struct acl *acl, enum op op, const char *path)
+static bool may(const struct policy_acl *acl, enum op op, const char *path)
 {
-    struct acl_result r;
-    return acl_check(acl, &(struct acl_query){ .op = op, .path = str_of(path) }, &r);
+    struct policy_verdict r;
+    return policy_acl_check(acl, &(struct policy_question){ .op = op, .path = str_of(path) }, &r);
 }
 
 static const char paths_policy[] =
@@ -53,29 +54,44 @@ static void matches_the_most_specific_rule(void **state)
         const char *path;
         bool allowed, sudo;
     } cases[] = {
-        { OP_READ, "root", false, false },        { OP_HELP, "root", true, false },
-        { OP_READ, "dev/foo", true, true },       { OP_UPDATE, "dev/foo", true, true },
-        { OP_DELETE, "stage/foo", true, false },  { OP_LIST, "stage/aws/foo", true, true },
-        { OP_UPDATE, "stage/aws/foo", true, true }, { OP_DELETE, "stage/aws/foo", false, true },
+        { OP_READ, "root", false, false },
+        { OP_HELP, "root", true, false },
+        { OP_READ, "dev/foo", true, true },
+        { OP_UPDATE, "dev/foo", true, true },
+        { OP_DELETE, "stage/foo", true, false },
+        { OP_LIST, "stage/aws/foo", true, true },
+        { OP_UPDATE, "stage/aws/foo", true, true },
+        { OP_DELETE, "stage/aws/foo", false, true },
         { OP_DELETE, "stage/aws/policy/foo", true, true },
-        { OP_UPDATE, "prod/foo", false, false },  { OP_READ, "prod/foo", true, false },
-        { OP_LIST, "prod/foo", true, false },     { OP_READ, "prod/aws/foo", false, false },
-        { OP_READ, "prod", false, false },        { OP_READ, "//prod/foo", true, false },
-        { OP_READ, "exact", true, false },        { OP_UPDATE, "exact", false, false },
-        { OP_UPDATE, "exactly", true, false },    { OP_LIST, "exact/", true, false },
-        { OP_READ, "exact/", false, false },      { OP_READ, "seg/x/end", true, false },
-        { OP_READ, "seg/x/y/end", false, false }, { OP_READ, "seg/x/en", false, false },
-        { OP_READ, "seg/x/end/", false, false },  { OP_READ, "seg//end", true, false },
-        { OP_READ, "seg/x/glob/", true, false },  { OP_READ, "seg/x/glob/a/b", true, false },
-        { OP_READ, "seg/x/glob", false, false },  { OP_RENEW, "dev/foo", true, true },
-        { OP_REVOKE, "prod/foo", false, false },  { OP_READ, "", false, false },
+        { OP_UPDATE, "prod/foo", false, false },
+        { OP_READ, "prod/foo", true, false },
+        { OP_LIST, "prod/foo", true, false },
+        { OP_READ, "prod/aws/foo", false, false },
+        { OP_READ, "prod", false, false },
+        { OP_READ, "//prod/foo", true, false },
+        { OP_READ, "exact", true, false },
+        { OP_UPDATE, "exact", false, false },
+        { OP_UPDATE, "exactly", true, false },
+        { OP_LIST, "exact/", true, false },
+        { OP_READ, "exact/", false, false },
+        { OP_READ, "seg/x/end", true, false },
+        { OP_READ, "seg/x/y/end", false, false },
+        { OP_READ, "seg/x/en", false, false },
+        { OP_READ, "seg/x/end/", false, false },
+        { OP_READ, "seg//end", true, false },
+        { OP_READ, "seg/x/glob/", true, false },
+        { OP_READ, "seg/x/glob/a/b", true, false },
+        { OP_READ, "seg/x/glob", false, false },
+        { OP_RENEW, "dev/foo", true, true },
+        { OP_REVOKE, "prod/foo", false, false },
+        { OP_READ, "", false, false },
     };
-    AUTO(drop_acl) struct acl *acl = compile(paths_policy, NULL);
+    AUTO(drop_acl) struct policy_acl *acl = compile(paths_policy, NULL);
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct acl_result r;
-        struct acl_query q = { .op = cases[i].op, .path = str_of(cases[i].path) };
-        if (acl_check(acl, &q, &r) != cases[i].allowed || r.sudo != cases[i].sudo)
+        struct policy_verdict r;
+        struct policy_question q = { .op = cases[i].op, .path = str_of(cases[i].path) };
+        if (policy_acl_check(acl, &q, &r) != cases[i].allowed || r.sudo != cases[i].sudo)
             fail_msg("%s %s", op_name(cases[i].op), cases[i].path);
     }
 }
@@ -105,10 +121,11 @@ static void follows_the_documented_order_of_priority(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         char low[128], high[128];
-        (void)snprintf(low, sizeof low, "path \"%s\" { capabilities = [\"read\"] }", cases[i].lower);
+        (void)snprintf(low, sizeof low, "path \"%s\" { capabilities = [\"read\"] }",
+                       cases[i].lower);
         (void)snprintf(high, sizeof high, "path \"%s\" { capabilities = [\"update\"] }",
                        cases[i].higher);
-        AUTO(drop_acl) struct acl *acl = compile(low, high), *other = compile(high, low);
+        AUTO(drop_acl) struct policy_acl *acl = compile(low, high), *other = compile(high, low);
         print_message("  %s\n", cases[i].what);
         assert_true(may(acl, OP_UPDATE, cases[i].path));
         assert_false(may(acl, OP_READ, cases[i].path));
@@ -135,7 +152,7 @@ static void documented_examples(void **state)
         char text[128];
         (void)snprintf(text, sizeof text, "path \"%s\" { capabilities = [\"read\"] }",
                        cases[i].policy);
-        AUTO(drop_acl) struct acl *acl = compile(text, NULL);
+        AUTO(drop_acl) struct policy_acl *acl = compile(text, NULL);
         assert_true(may(acl, OP_READ, cases[i].yes));
         assert_false(may(acl, OP_READ, cases[i].no));
     }
@@ -145,58 +162,61 @@ static void deny_wins_in_either_order(void **state)
 {
     static const char deny[] = "path \"a/*\" { capabilities = [\"deny\"] }";
     static const char all[] = "path \"a/*\" { policy = \"sudo\" }";
-    AUTO(drop_acl) struct acl *one = compile(deny, all), *two = compile(all, deny);
+    AUTO(drop_acl) struct policy_acl *one = compile(deny, all), *two = compile(all, deny);
     (void)state;
     assert_false(may(one, OP_READ, "a/b"));
     assert_false(may(two, OP_READ, "a/b"));
-    const char *caps[ACL_CAPS_MAX];
-    assert_int_equal(acl_capabilities(two, STR("a/b"), caps), 1);
+    const char *caps[POLICY_ACL_CAPS_MAX];
+    assert_int_equal(policy_acl_capabilities(two, STR("a/b"), caps), 1);
     assert_string_equal(caps[0], "deny");
 }
 
 static void capabilities_are_united_and_sorted(void **state)
 {
-    AUTO(drop_acl) struct acl *acl =
+    AUTO(drop_acl)
+    struct policy_acl *acl =
         compile("path \"a\" { capabilities = [\"update\", \"create\"] }",
                 "path \"a\" { policy = \"read\" } path \"b/\" { capabilities = [\"sudo\"] }");
-    const char *caps[ACL_CAPS_MAX];
+    const char *caps[POLICY_ACL_CAPS_MAX];
     static const char *const want[] = { "create", "list", "read", "update" };
     (void)state;
-    assert_int_equal(acl_capabilities(acl, STR("a"), caps), 4);
+    assert_int_equal(policy_acl_capabilities(acl, STR("a"), caps), 4);
     for (size_t i = 0; i < 4; i++)
         assert_string_equal(caps[i], want[i]);
-    assert_int_equal(acl_capabilities(acl, STR("a/"), caps), 4);
-    assert_int_equal(acl_capabilities(acl, STR("c"), caps), 1);
+    assert_int_equal(policy_acl_capabilities(acl, STR("a/"), caps), 4);
+    assert_int_equal(policy_acl_capabilities(acl, STR("c"), caps), 1);
     assert_string_equal(caps[0], "deny");
 }
 
 static void root_may_do_everything(void **state)
 {
-    AUTO(drop_acl) struct acl *acl = NULL;
-    struct acl_result r;
-    const char *caps[ACL_CAPS_MAX];
+    AUTO(drop_acl) struct policy_acl *acl = NULL;
+    struct policy_verdict r;
+    const char *caps[POLICY_ACL_CAPS_MAX];
     (void)state;
-    assert_int_equal(acl_root(&acl, NULL), 0);
-    assert_true(acl_check(acl, &(struct acl_query){ .op = OP_DELETE, .wants_sudo = true }, &r));
+    assert_int_equal(policy_acl_root(&acl, NULL), 0);
+    assert_true(policy_acl_check(
+        acl, &(struct policy_question){ .op = OP_DELETE, .needs_sudo = true }, &r));
     assert_true(r.root && r.sudo);
-    assert_int_equal(acl_capabilities(acl, STR("x"), caps), 1);
+    assert_int_equal(policy_acl_capabilities(acl, STR("x"), caps), 1);
     assert_string_equal(caps[0], "root");
 }
 
-static void a_protected_path_wants_sudo(void **state)
+static void a_protected_path_needs_sudo(void **state)
 {
-    AUTO(drop_acl) struct acl *acl = compile("path \"sys/a\" { capabilities = [\"update\"] }"
-                                             "path \"sys/b\" { capabilities = [\"update\", \"sudo\"] }"
-                                             "path \"sys/c\" { capabilities = [\"sudo\"] }",
-                                             NULL);
-    struct acl_result r;
+    AUTO(drop_acl)
+    struct policy_acl *acl = compile("path \"sys/a\" { capabilities = [\"update\"] }"
+                                     "path \"sys/b\" { capabilities = [\"update\", \"sudo\"] }"
+                                     "path \"sys/c\" { capabilities = [\"sudo\"] }",
+                                     NULL);
+    struct policy_verdict r;
     (void)state;
-    struct acl_query q = { .op = OP_UPDATE, .path = STR("sys/a"), .wants_sudo = true };
-    assert_false(acl_check(acl, &q, &r));
+    struct policy_question q = { .op = OP_UPDATE, .path = STR("sys/a"), .needs_sudo = true };
+    assert_false(policy_acl_check(acl, &q, &r));
     q.path = STR("sys/b");
-    assert_true(acl_check(acl, &q, &r));
+    assert_true(policy_acl_check(acl, &q, &r));
     q.path = STR("sys/c");
-    assert_false(acl_check(acl, &q, &r));
+    assert_false(policy_acl_check(acl, &q, &r));
     assert_true(r.sudo);
 }
 
@@ -260,41 +280,43 @@ static void parameters_are_checked(void **state)
         { OP_UPDATE, "types", STR_INIT("{\"m\":{\"bad\":\"one\"}}"), false },
         { OP_UPDATE, "types", STR_INIT("{\"l\":[1,\"x\"]}"), true },
     };
-    AUTO(drop_acl) struct acl *acl = compile(params_policy, NULL);
+    AUTO(drop_acl) struct policy_acl *acl = compile(params_policy, NULL);
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         AUTO(arena_drop) struct arena *a = arena_new();
         struct json *data = NULL;
-        struct acl_result r;
+        struct policy_verdict r;
         assert_int_equal(json_parse_all(a, cases[i].data, &data, NULL), 0);
-        struct acl_query q = { cases[i].op, str_of(cases[i].path), data, 0, false };
-        if (acl_check(acl, &q, &r) != cases[i].allowed)
+        struct policy_question q = { cases[i].op, str_of(cases[i].path), data, 0, false };
+        if (policy_acl_check(acl, &q, &r) != cases[i].allowed)
             fail_msg("%s " STR_FMT, cases[i].path, STR_ARG(cases[i].data));
     }
 }
 
-static bool may_with(const struct acl *acl, const char *path, const char *json)
+static bool may_with(const struct policy_acl *acl, const char *path, const char *json)
 {
     AUTO(arena_drop) struct arena *a = arena_new();
     struct json *data = NULL;
-    struct acl_result r;
+    struct policy_verdict r;
     assert_int_equal(json_parse_all(a, str_of(json), &data, NULL), 0);
-    return acl_check(acl, &(struct acl_query){ OP_UPDATE, str_of(path), data, 0, false }, &r);
+    return policy_acl_check(
+        acl, &(struct policy_question){ OP_UPDATE, str_of(path), data, 0, false }, &r);
 }
 
 static void parameters_of_several_policies_are_united(void **state)
 {
-    AUTO(drop_acl) struct acl *acl =
-        compile("path \"v\" { policy = \"write\" allowed_parameters = { \"t\" = [1, 2] } "
-                "denied_parameters = { \"d\" = [1] } }"
-                "path \"e\" { policy = \"write\" allowed_parameters = { \"t\" = [1] } }"
-                "path \"n\" { policy = \"write\" }"
-                "path \"r\" { policy = \"write\" required_parameters = [\"a\"] }",
-                "path \"v\" { policy = \"write\" allowed_parameters = { \"t\" = [3] \"u\" = [] \"s\" "
-                "= [1] } denied_parameters = { \"d\" = [2] } }"
-                "path \"e\" { policy = \"write\" allowed_parameters = { \"t\" = [] } }"
-                "path \"n\" { policy = \"write\" allowed_parameters = { \"t\" = [1] } }"
-                "path \"r\" { policy = \"write\" required_parameters = [\"b\", \"a\"] }");
+    AUTO(drop_acl)
+    struct policy_acl *acl = compile(
+        "path \"v\" { policy = \"write\" allowed_parameters = { \"t\" = [1, 2] } "
+        "denied_parameters = { \"d\" = [1] } }"
+        "path \"e\" { policy = \"write\" allowed_parameters = { \"t\" = [1] } }"
+        "path \"n\" { policy = \"write\" }"
+        "path \"r\" { policy = \"write\" required_parameters = [\"a\"] }",
+        "path \"v\" { policy = \"write\" allowed_parameters = { \"t\" = [3] \"u\" = [] \"s\" "
+        "= [1] } denied_parameters = { \"d\" = [2] } }"
+        "path \"e\" { policy = \"write\" allowed_parameters = { \"t\" = [] } }"
+        "path \"n\" { policy = \"write\" allowed_parameters = { \"t\" = [1] } }"
+        "path \"r\" { policy = \"write\" required_parameters = [\"b\", \"a\"] }");
     (void)state;
     assert_true(may_with(acl, "v", "{\"t\":1}"));
     assert_true(may_with(acl, "v", "{\"t\":3,\"u\":9,\"s\":1}"));
@@ -314,13 +336,14 @@ static void wrapping_times_bind(void **state)
         int64_t ttl_s;
         bool allowed;
     } cases[] = {
-        { "min", 0, false },  { "min", 299, false }, { "min", 300, true },
-        { "max", 0, false },  { "max", 401, false }, { "max", 400, true },
-        { "both", 350, true }, { "both", 450, false }, { "both", INT64_MAX, false },
-        { "merged", 49, false }, { "merged", 50, true }, { "merged", 200, true },
+        { "min", 0, false },      { "min", 299, false },    { "min", 300, true },
+        { "max", 0, false },      { "max", 401, false },    { "max", 400, true },
+        { "both", 350, true },    { "both", 450, false },   { "both", INT64_MAX, false },
+        { "merged", 49, false },  { "merged", 50, true },   { "merged", 200, true },
         { "merged", 201, false }, { "crossed", 15, false }, { "none", 0, true },
     };
-    AUTO(drop_acl) struct acl *acl = compile(
+    AUTO(drop_acl)
+    struct policy_acl *acl = compile(
         "path \"min\" { policy = \"write\" min_wrapping_ttl = 300 }"
         "path \"max\" { policy = \"write\" max_wrapping_ttl = \"400s\" }"
         "path \"both\" { policy = \"write\" min_wrapping_ttl = 300 max_wrapping_ttl = 400 }"
@@ -331,9 +354,10 @@ static void wrapping_times_bind(void **state)
         "path \"crossed\" { policy = \"write\" max_wrapping_ttl = 10 }");
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct acl_query q = { OP_UPDATE, str_of(cases[i].path), NULL, cases[i].ttl_s, false };
-        struct acl_result r;
-        if (acl_check(acl, &q, &r) != cases[i].allowed)
+        struct policy_question q = { OP_UPDATE, str_of(cases[i].path), NULL, cases[i].ttl_s,
+                                     false };
+        struct policy_verdict r;
+        if (policy_acl_check(acl, &q, &r) != cases[i].allowed)
             fail_msg("%s %ld", cases[i].path, (long)cases[i].ttl_s);
     }
 }
@@ -341,21 +365,23 @@ static void wrapping_times_bind(void **state)
 static void templates_name_the_caller_or_fall_away(void **state)
 {
     struct policy *p = NULL;
-    AUTO(drop_acl) struct acl *with = NULL, *without = NULL, *none = NULL;
+    AUTO(drop_acl) struct policy_acl *with = NULL, *without = NULL, *none = NULL;
     struct policy_facts facts = { .entity_id = STR("e-1") };
     struct err err = { 0 };
     (void)state;
     assert_int_equal(policy_parse(STR("path \"a/{{identity.entity.id}}/*\" { policy = \"read\" }"
-                                      "path \"b\" { policy = \"read\" }"), &p, &err), 0);
+                                      "path \"b\" { policy = \"read\" }"),
+                                  &p, &err),
+                     0);
     const struct policy *const list[] = { p };
-    assert_int_equal(acl_compile(list, 1, &facts, &with, &err), 0);
-    assert_int_equal(acl_compile(list, 1, NULL, &without, &err), 0);
+    assert_int_equal(policy_acl_compile(list, 1, &facts, &with, &err), 0);
+    assert_int_equal(policy_acl_compile(list, 1, NULL, &without, &err), 0);
     assert_true(may(with, OP_READ, "a/e-1/x"));
     assert_false(may(with, OP_READ, "a/e-2/x"));
     assert_false(may(without, OP_READ, "a/{{identity.entity.id}}/x"));
     assert_true(may(without, OP_READ, "b"));
     facts.entity_id = STR("+*");
-    assert_int_equal(acl_compile(list, 1, &facts, &none, &err), -1);
+    assert_int_equal(policy_acl_compile(list, 1, &facts, &none, &err), -1);
     assert_int_equal(err.code, ERR_BAD_REQUEST);
     policy_free(p);
 }
@@ -366,12 +392,18 @@ static void says_which_mounts_are_reached(void **state)
         const char *path, *mount;
         bool reached;
     } cases[] = {
-        { "+", "foo/", true },           { "+/*", "foo/", true },
-        { "foo/+/+/*", "foo/", true },   { "foo/+/+/*", "foo/bar/bar/baz/", true },
-        { "foo/+/+/baz", "foo/bar/bar/baz/", true }, { "foo/bar/+/b*", "foo/bar/bar/baz/", true },
-        { "foo/+", "foo/", true },       { "foo/+", "bar/", false },
-        { "foo/a", "foo/", true },       { "foo/a/*", "foo/", true },
-        { "*", "foo/", true },           { "fo", "foo/", false },
+        { "+", "foo/", true },
+        { "+/*", "foo/", true },
+        { "foo/+/+/*", "foo/", true },
+        { "foo/+/+/*", "foo/bar/bar/baz/", true },
+        { "foo/+/+/baz", "foo/bar/bar/baz/", true },
+        { "foo/bar/+/b*", "foo/bar/bar/baz/", true },
+        { "foo/+", "foo/", true },
+        { "foo/+", "bar/", false },
+        { "foo/a", "foo/", true },
+        { "foo/a/*", "foo/", true },
+        { "*", "foo/", true },
+        { "fo", "foo/", false },
         { "bar/*", "foo/", false },
     };
     (void)state;
@@ -379,8 +411,8 @@ static void says_which_mounts_are_reached(void **state)
         char text[128];
         (void)snprintf(text, sizeof text, "path \"%s\" { capabilities = [\"read\"] }",
                        cases[i].path);
-        AUTO(drop_acl) struct acl *acl = compile(text, NULL);
-        if (acl_reaches(acl, str_of(cases[i].mount)) != cases[i].reached)
+        AUTO(drop_acl) struct policy_acl *acl = compile(text, NULL);
+        if (policy_acl_reaches(acl, str_of(cases[i].mount)) != cases[i].reached)
             fail_msg("%s %s", cases[i].path, cases[i].mount);
     }
 }
@@ -391,12 +423,14 @@ static void large_sets_keep_their_rules_apart(void **state)
     (void)state;
     for (int i = 0; i < 3000; i++)
         buf_printf(&text, "path \"kv/%d%s\" { capabilities = [\"read\"] }\n", i,
-                   i % 3 == 0 ? "" : i % 3 == 1 ? "/*" : "/+/x");
+                   i % 3 == 0   ? ""
+                   : i % 3 == 1 ? "/*"
+                                : "/+/x");
     buf_byte(&text, 0);
-    AUTO(drop_acl) struct acl *acl = compile(text.p, NULL);
+    AUTO(drop_acl) struct policy_acl *acl = compile(text.p, NULL);
     size_t at = 0, n = 0;
-    struct acl_rule rule;
-    while (acl_next(acl, &at, &rule))
+    struct policy_acl_rule rule;
+    while (policy_acl_next(acl, &at, &rule))
         n++;
     assert_int_equal(n, 3000);
     assert_true(may(acl, OP_READ, "kv/2997"));
@@ -414,7 +448,7 @@ int main(void)
         cmocka_unit_test(deny_wins_in_either_order),
         cmocka_unit_test(capabilities_are_united_and_sorted),
         cmocka_unit_test(root_may_do_everything),
-        cmocka_unit_test(a_protected_path_wants_sudo),
+        cmocka_unit_test(a_protected_path_needs_sudo),
         cmocka_unit_test(parameters_are_checked),
         cmocka_unit_test(parameters_of_several_policies_are_united),
         cmocka_unit_test(wrapping_times_bind),
