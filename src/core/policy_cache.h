@@ -21,10 +21,10 @@ struct policy_set {
     struct strs names;             /* sanitised, also of policies that do not exist */
     struct policy_held **policies; /* those that exist */
     size_t n_policies;
-    bool templated;                /* then acl is NULL: it depends on the caller */
+    bool templated; /* then acl is NULL: it depends on the caller */
     struct policy_acl *acl;
-    struct arena *arena;           /* of all above but acl */
-    bool used;                     /* asked for since the last sweep; atomic access */
+    struct arena *arena; /* of all above but acl */
+    bool used;           /* asked for since the last sweep; atomic access */
 };
 /* Empty, with its arena; NULL when out of memory. */
 struct policy_set *policy_set_new(void) MUST_USE;

@@ -133,8 +133,7 @@ static void remember(struct policy_store *s, struct str name, struct policy_held
 }
 
 /* The policy of a sanitised name, with a count for the caller.  1, 0 absent, -1. */
-static int load(struct policy_store *s, struct str name, struct policy_held **out,
-                struct err *err)
+static int load(struct policy_store *s, struct str name, struct policy_held **out, struct err *err)
 {
     *out = recall(s, name);
     if (*out != NULL)
@@ -250,8 +249,7 @@ int policy_store_set(struct policy_store *s, struct str name, struct str text, s
     if (name.n == 0)
         return err_set(err, ERR_BAD_REQUEST, "policy name missing");
     if (is_fixed(name))
-        return err_set(err, ERR_BAD_REQUEST, "cannot update \"" STR_FMT "\" policy",
-                       STR_ARG(name));
+        return err_set(err, ERR_BAD_REQUEST, "cannot update \"" STR_FMT "\" policy", STR_ARG(name));
     return put(s, a, name, p, err);
 }
 
@@ -266,8 +264,7 @@ int policy_store_delete(struct policy_store *s, struct str name, struct err *err
     if (name.n == 0)
         return err_set(err, ERR_BAD_REQUEST, "policy name missing");
     if (is_fixed(name))
-        return err_set(err, ERR_BAD_REQUEST, "cannot delete \"" STR_FMT "\" policy",
-                       STR_ARG(name));
+        return err_set(err, ERR_BAD_REQUEST, "cannot delete \"" STR_FMT "\" policy", STR_ARG(name));
     if (str_is(name, "default"))
         return err_set(err, ERR_BAD_REQUEST, "cannot delete default policy");
     if (storage_delete(s->sys, key, err) < 0)
@@ -277,8 +274,7 @@ int policy_store_delete(struct policy_store *s, struct str name, struct err *err
 }
 
 /* 1: the store has what it must have of this one; 0: it is to be written. */
-static int builtin_is_there(struct policy_store *s, const struct policy_builtin *b,
-                            struct err *err)
+static int builtin_is_there(struct policy_store *s, const struct policy_builtin *b, struct err *err)
 {
     struct policy_held *h;
     int found = load(s, b->name, &h, err);
