@@ -16,6 +16,7 @@ enum route_flags {
     ROUTE_SUDO = 2,       /* wants the sudo capability */
     ROUTE_SLOW = 4,       /* reads may wait or compute long: never on an event loop */
     ROUTE_RAW_BODY = 8,   /* the body is not JSON */
+    ROUTE_NO_COMMIT = 16, /* a write that does not change the store: may run on the event loop */
 };
 
 /*
@@ -24,11 +25,13 @@ enum route_flags {
  *   {name}     one segment of letters, digits, '_', and inside '-' and '.' (Vault's generic name);
  *   {name:any} one or more characters other than '/';
  *   {name...}  everything that is left, perhaps nothing;
+ *   {...}      the same, kept from the fields (engines whose data is the client's alone);
  *   {name:+}   everything that is left, at least one character;
  *   {name:at}  one segment as {name} in which '@' too may stand;
  *   (...)      what is in parentheses may be missing;
  *   a '?' after a character: that character may be missing ("keys/?").
- * What a {name} matched becomes the field of that name, over anything the client sent.
+ * What a {name} matched becomes the field of that name, over anything the client sent; a name in
+ * parentheses that were left out becomes the empty text.
  */
 struct route {
     const char *pattern;
@@ -52,8 +55,15 @@ int route_match(const struct route *routes, size_t n, struct request *req);
 bool route_matches(const char *pattern, struct str rel);
 
 /*
+ * Does what the write would change exist?  Checks the fields first; a row without the check says 1
+ * (an update).  -1: req->err; ERR_BAD_REQUEST for a field's bad value.
+ */
+int route_exists(struct request *req) MUST_USE;
+
+/*
  * Call the row's handler for req->op after checking the fields.  -1 with ERR_UNSUPPORTED when the
- * row has none, ERR_UNSUPPORTED_PATH when req->route is NULL.
+ * row has none, ERR_UNSUPPORTED_PATH when req->route is NULL; a field's bad value is
+ * ERR_BAD_REQUEST in a write to a row with an existence check, else ERR_INTERNAL (as Vault).
  */
 int route_call(struct request *req, struct response *resp);
 
