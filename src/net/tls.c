@@ -39,7 +39,7 @@ static const char *reason(void)
     return text != NULL ? text : "unknown error";
 }
 
-static int offer_http2(SSL *ssl, const unsigned char **out, unsigned char *out_n,
+static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
                        const unsigned char *in, unsigned in_n, void *unused)
 {
     static const unsigned char ours[] = "\x08http/1.1";
@@ -179,7 +179,7 @@ static void set_options(const struct tls_site *s, SSL_CTX *ctx)
     SSL_CTX_set_num_tickets(ctx, 1);
     (void)SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"coffer", 6);
     (void)SSL_CTX_set_session_ticket_cb(ctx, fill_ticket, open_ticket, NULL);
-    SSL_CTX_set_alpn_select_cb(ctx, offer_http2, NULL);
+    SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, NULL);
 }
 
 static int make_ctx(const struct tls_site *s, SSL_CTX **out, struct err *err)
