@@ -16,6 +16,7 @@ enum route_flags {
     ROUTE_SUDO = 2,       /* wants the sudo capability */
     ROUTE_SLOW = 4,       /* reads may wait or compute long: never on an event loop */
     ROUTE_RAW_BODY = 8,   /* the body is not JSON */
+    ROUTE_NO_COMMIT = 16, /* a write that does not change the store: may run on the event loop */
 };
 
 /*
@@ -24,6 +25,7 @@ enum route_flags {
  *   {name}     one segment of letters, digits, '_', and inside '-' and '.' (Vault's generic name);
  *   {name:any} one or more characters other than '/';
  *   {name...}  everything that is left, perhaps nothing;
+ *   {...}      the same, kept from the fields (engines whose data is the client's alone);
  *   {name:+}   everything that is left, at least one character;
  *   {name:at}  one segment as {name} in which '@' too may stand;
  *   (...)      what is in parentheses may be missing;
