@@ -112,34 +112,45 @@ static void keep_order(struct json *v)
         keep_order(m);
 }
 
-static int parse_object(struct arena *a, struct str text, struct json **out, struct err *err)
+static int parse_text(struct arena *a, struct str text, struct json **out, struct err *err)
 {
     if (json_parse(a, text, out, NULL, err) < 0) {
         /* The parser's text may quote what it read. */
         return err->code == ERR_NOMEM ? -1
                                       : err_set(err, ERR_CORRUPT, "a stored key is not JSON");
     }
-    if (!json_is(*out, JSON_OBJECT))
+    return 0;
+}
+
+int transit_record_from(struct arena *a, struct json *policy, struct json *archive,
+                        struct transit_record *out, struct err *err)
+{
+    if (!json_is(policy, JSON_OBJECT))
         return err_set(err, ERR_CORRUPT, "a stored key is not a JSON object");
-    keep_order(*out);
+    *out = (struct transit_record){ .arena = a, .policy = policy, .archive = archive };
+    if (!json_is(json_member(policy, "keys"), JSON_OBJECT))
+        (void)json_put_object(policy, "keys");
+    if (!json_is(archive, JSON_OBJECT)) {
+        out->archive = archive_make(a);
+        json_put_int(policy, "archive_version", 0); /* nothing is in it */
+    } else if (!json_is(json_member(archive, "keys"), JSON_ARRAY)) {
+        (void)json_put_array(archive, "keys");
+    }
+    TRY(arena_check(a, err));
+    keep_order(out->policy);
+    keep_order(out->archive);
     return 0;
 }
 
 int transit_record_parse(struct arena *a, struct str policy, struct str archive,
                          struct transit_record *out, struct err *err)
 {
-    *out = (struct transit_record){ .arena = a };
-    TRY(parse_object(a, policy, &out->policy, err));
-    if (!json_is(json_member(out->policy, "keys"), JSON_OBJECT))
-        (void)json_put_object(out->policy, "keys");
-    if (archive.n == 0) {
-        out->archive = archive_make(a);
-        return arena_check(a, err);
-    }
-    TRY(parse_object(a, archive, &out->archive, err));
-    if (!json_is(json_member(out->archive, "keys"), JSON_ARRAY))
-        (void)json_put_array(out->archive, "keys");
-    return arena_check(a, err);
+    struct json *p, *stored = NULL;
+
+    TRY(parse_text(a, policy, &p, err));
+    if (archive.n > 0)
+        TRY(parse_text(a, archive, &stored, err));
+    return transit_record_from(a, p, stored, out, err);
 }
 
 static void put_base64(struct json *entry, const char *name, struct str bytes)
@@ -385,8 +396,7 @@ static int shelf_open(const struct transit_record *r, int64_t latest, struct she
     if (s->base < 0 || s->base > latest)
         return err_set(err, ERR_CORRUPT, "the archive begins at version %lld",
                        (long long)s->base);
-    int64_t room = latest - s->base + 1 > s->n ? latest - s->base + 1 : s->n;
-    s->of = arena_array(r->arena, (size_t)room, sizeof *s->of);
+    s->of = arena_array(r->arena, (size_t)s->n + 1, sizeof *s->of);
     if (s->of == NULL)
         return arena_check(r->arena, err);
     int64_t i = 0;
@@ -425,8 +435,9 @@ static int archive_rebuild(struct transit_record *r, const struct shelf *s, int6
 
     for (int64_t v = first > s->base ? first : s->base; v <= latest; v++) {
         const struct json *entry = v > archived ? version_of(r, v) : shelf_at(s, v);
-        if (entry == NULL && v > archived && v > 0)
+        if (entry == NULL && v > 0)
             return err_set(err, ERR_CORRUPT, "version %lld is missing", (long long)v);
+        /* Versions count from 1: an archive that was never trimmed begins with an empty entry. */
         json_add(keys, entry != NULL ? json_copy(r->arena, entry)
                                      : entry_make(r->arena, TIME_ZERO, 0));
     }

@@ -34,6 +34,13 @@ void transit_record_make(struct arena *a, const struct transit_spec *spec,
 int transit_record_parse(struct arena *a, struct str policy, struct str archive,
                          struct transit_record *out, struct err *err) MUST_USE;
 
+/*
+ * From trees already parsed; ${archive} may be absent or null.  They become the record's.
+ * -1: ERR_CORRUPT when they are no objects.
+ */
+int transit_record_from(struct arena *a, struct json *policy, struct json *archive,
+                        struct transit_record *out, struct err *err) MUST_USE;
+
 /* Bring a record of an old Vault up to date. */
 int transit_record_upgrade(struct transit_record *r, int64_t now_ns, struct err *err) MUST_USE;
 
