@@ -6,6 +6,7 @@
 #include "core/login.h"
 #include "core/router.h"
 #include "core/wrap.h"
+#include "logical/cidr.h"
 
 static const struct log lg = { "core" };
 
@@ -42,7 +43,7 @@ static int identify(const struct active *on, struct request *req, const struct t
         return unknown_token(req);
     const struct token_entry *e = *out;
     if (e->bound_cidrs.n > 0
-        && (req->peer == NULL || !token_cidr_allows(&e->bound_cidrs, req->peer->addr)))
+        && (req->peer == NULL || !cidr_allows(&e->bound_cidrs, req->peer->addr)))
         return unknown_token(req);
     req->caller = (void *)e;
     req->token_accessor = e->accessor;
@@ -231,8 +232,6 @@ static int without_token(const struct active *on, struct request *req, struct re
     int result = route_call(req, resp);
     if (result < 0 && req->err.code == ERR_MUST_WAIT)
         return -1;
-    if (result < 0 && !is_bare(req->err.code))
-        wrap_error(&req->err);
     if (result > 0 && resp->auth != NULL)
         result = login_finish(on, req, resp);
     return finish(on, req, resp, NULL, result);
