@@ -26,7 +26,7 @@ static struct json *result_of(struct request *req, const struct transit_item *it
     if (item->error.n > 0)
         json_put_str(out, "error", item->error);
     if (out == NULL)
-        (void)arena_check(req->arena, &req->err);
+        (void)err_set(&req->err, ERR_NOMEM, "out of memory for an answer");
     return out;
 }
 

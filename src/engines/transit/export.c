@@ -80,7 +80,7 @@ int transit_export(struct request *req, struct response *resp)
     AUTO(transit_use_end) struct transit_use use = { 0 };
     struct str wanted = field_str(req, "version");
     const struct transit_version *one = NULL;
-    enum purpose purpose;
+    enum purpose purpose = EXPORT_HMAC;
 
     TRY(read_purpose(req, &purpose));
     int found = transit_use(req, field_str(req, "name"), &use);
