@@ -24,15 +24,16 @@ struct json {
 
 /*
  * Parse the first value of ${text}; ${used} (may be NULL) gets the number of bytes read, white
- * space before the value included.  As Go's decoder: a repeated member's last value wins; lone
+ * space before the value included, or on failure the offset of what is wrong.  As Go's decoder: a repeated member's last value wins; lone
  * surrogates and bytes that are not UTF-8 become U+FFFD; nesting beyond 10,000 is refused.  The
  * strings are copied to the arena or borrowed from ${text}, which must live as long as the tree.
- * -1: ERR_BAD_REQUEST with what is wrong and at which offset, ERR_NOMEM.
+ * -1: ERR_BAD_REQUEST with the text of Go's decoder ("EOF" when there is no value, "unexpected EOF"
+ * when it is cut short), ERR_NOMEM.
  */
 int json_parse(struct arena *a, struct str text, struct json **out, size_t *used,
                struct err *err) MUST_USE;
 
-/* The same, and nothing but white space may follow. */
+/* The same, and nothing but white space may follow; texts as Go's json.Unmarshal. */
 int json_parse_all(struct arena *a, struct str text, struct json **out, struct err *err) MUST_USE;
 
 /*
@@ -90,7 +91,10 @@ struct str json_get_str(const struct json *object, const char *key);
 /* Member as a whole number; ${otherwise} when absent, no number, or not whole. */
 int64_t json_get_int(const struct json *object, const char *key, int64_t otherwise);
 bool json_get_bool(const struct json *object, const char *key, bool otherwise);
-/* The value of a number, false when it is none or does not fit. */
+/*
+ * The value of a number, false when it is none or does not fit.  As Go's json.Number.Int64, a whole
+ * number has neither fraction nor exponent: 5.0 and 1e3 are none.
+ */
 bool json_to_i64(const struct json *v, int64_t *out);
 bool json_to_double(const struct json *v, double *out);
 bool json_is(const struct json *v, enum json_type type);

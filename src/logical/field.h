@@ -8,16 +8,16 @@
 struct request;
 
 enum field_type {
-    FIELD_STRING,       /* numbers and booleans are taken as their text */
-    FIELD_LOWER,        /* a string, lowered and trimmed */
+    FIELD_STRING,       /* a number is taken as its text, a boolean as "1" or "0" */
+    FIELD_LOWER,        /* a string, lowered (ASCII) */
     FIELD_INT,          /* number, or its text */
     FIELD_BOOL,         /* boolean, "true", "1", ... */
     FIELD_SECONDS,      /* duration: number or text; read as whole seconds; negative refused */
     FIELD_SIGNED_SECONDS,
     FIELD_MAP,          /* object */
     FIELD_KV_PAIRS,     /* object of texts, or list of "k=v" */
-    FIELD_STRINGS,      /* list of texts; a single text is a list of one */
-    FIELD_COMMA_STRINGS, /* the same, and a text is split at commas, items trimmed, empty dropped */
+    FIELD_STRINGS,      /* list of texts, trimmed; a single text is a list of one, "" of none */
+    FIELD_COMMA_STRINGS, /* the same, and a text is split at commas; empty items stay, as in Vault */
     FIELD_COMMA_INTS,
     FIELD_ANY,
 };
@@ -50,6 +50,8 @@ int64_t field_int(const struct request *req, const char *name);
 bool field_bool(const struct request *req, const char *name);
 int64_t field_seconds(const struct request *req, const char *name);
 struct strs field_strs(const struct request *req, const char *name);
+/* Of FIELD_COMMA_INTS; in the request's arena. */
+int64_t *field_ints(const struct request *req, const char *name, size_t *n);
 /* Object; NULL when not given. FIELD_KV_PAIRS gives an object whose values are strings. */
 struct json *field_map(const struct request *req, const char *name);
 

@@ -28,7 +28,8 @@ enum route_flags {
  *   {name:at}  one segment as {name} in which '@' too may stand;
  *   (...)      what is in parentheses may be missing;
  *   a '?' after a character: that character may be missing ("keys/?").
- * What a {name} matched becomes the field of that name, over anything the client sent.
+ * What a {name} matched becomes the field of that name, over anything the client sent; a name in
+ * parentheses that were left out becomes the empty text.
  */
 struct route {
     const char *pattern;
@@ -52,8 +53,15 @@ int route_match(const struct route *routes, size_t n, struct request *req);
 bool route_matches(const char *pattern, struct str rel);
 
 /*
+ * Does what the write would change exist?  Checks the fields first; a row without the check says 1
+ * (an update).  -1: req->err; ERR_BAD_REQUEST for a field's bad value.
+ */
+int route_exists(struct request *req) MUST_USE;
+
+/*
  * Call the row's handler for req->op after checking the fields.  -1 with ERR_UNSUPPORTED when the
- * row has none, ERR_UNSUPPORTED_PATH when req->route is NULL.
+ * row has none, ERR_UNSUPPORTED_PATH when req->route is NULL; a field's bad value is
+ * ERR_BAD_REQUEST in a write to a row with an existence check, else ERR_INTERNAL (as Vault).
  */
 int route_call(struct request *req, struct response *resp);
 
