@@ -215,6 +215,18 @@ static enum int_outcome parse_int(struct str s, int base, int64_t *out)
     return INT_GOOD;
 }
 
+bool field_weak_int(const struct json *v, int64_t *out)
+{
+    *out = 0;
+    if (v->type == JSON_BOOL)
+        *out = v->truth ? 1 : 0;
+    if (v->type == JSON_NULL || v->type == JSON_BOOL)
+        return true;
+    if (v->type != JSON_NUMBER && v->type != JSON_STRING)
+        return false;
+    return v->text.n == 0 || parse_int(v->text, 0, out) == INT_GOOD;
+}
+
 static int bad_number(const struct convert *c, const char *lead, struct str text, bool range)
 {
     struct str q = quoted(c->req->arena, text);
@@ -308,6 +320,27 @@ static int to_bool(const struct convert *c, const struct json *v, bool *out)
     return unconvertible(c, "", "bool", v);
 }
 
+static bool has_unit(struct str s)
+{
+    return s.n > 0 && (s.p[s.n - 1] == 's' || s.p[s.n - 1] == 'm' || s.p[s.n - 1] == 'h');
+}
+
+bool field_weak_seconds(const struct json *v, int64_t *out)
+{
+    int64_t ns = 0;
+
+    *out = 0;
+    if (v->type == JSON_NULL)
+        return true;
+    if (v->type != JSON_STRING && v->type != JSON_NUMBER)
+        return false;
+    if (v->text.n == 0 || !has_unit(v->text))
+        return v->text.n == 0 || parse_int(v->text, 10, out) == INT_GOOD;
+    bool good = duration_parse_go(v->text, &ns, NULL) == 0;
+    *out = ns / 1000000000;
+    return good;
+}
+
 /* Digits are seconds; what ends in a unit is a Go duration, cut to whole seconds. */
 static int text_to_seconds(const struct convert *c, struct str s, int64_t *out)
 {
@@ -316,7 +349,7 @@ static int text_to_seconds(const struct convert *c, struct str s, int64_t *out)
     *out = 0;
     if (s.n == 0)
         return 0;
-    if (s.p[s.n - 1] != 's' && s.p[s.n - 1] != 'm' && s.p[s.n - 1] != 'h') {
+    if (!has_unit(s)) {
         enum int_outcome outcome = parse_int(s, 10, out);
         return outcome == INT_GOOD ? 0 : bad_number(c, "", s, outcome == INT_RANGE);
     }

@@ -52,6 +52,9 @@ int64_t field_seconds(const struct request *req, const char *name);
 struct strs field_strs(const struct request *req, const char *name);
 /* Of FIELD_COMMA_INTS; in the request's arena. */
 int64_t *field_ints(const struct request *req, const char *name, size_t *n);
+/* Values that no field names: as FIELD_INT and FIELD_SIGNED_SECONDS; false when they are none. */
+bool field_weak_int(const struct json *v, int64_t *out) MUST_USE;
+bool field_weak_seconds(const struct json *v, int64_t *out) MUST_USE;
 /* Object; NULL when not given. FIELD_KV_PAIRS gives an object whose values are strings. */
 struct json *field_map(const struct request *req, const char *name);
 

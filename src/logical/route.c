@@ -156,7 +156,8 @@ static bool match_whole(const char *pattern, struct str rel, struct match *m)
 static void put_captures(const struct match *m, const char *pattern, struct request *req)
 {
     for (size_t i = 0; i < m->n; i++)
-        json_set(req->data, m->captures[i].name, json_str(req->arena, m->captures[i].value));
+        if (m->captures[i].name.n > 0)
+            json_set(req->data, m->captures[i].name, json_str(req->arena, m->captures[i].value));
     if (strchr(pattern, '(') == NULL)
         return;
     for (const char *p = strchr(pattern, '{'); p != NULL; p = strchr(p, '{')) {

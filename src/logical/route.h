@@ -24,6 +24,7 @@ enum route_flags {
  *   {name}     one segment of letters, digits, '_', and inside '-' and '.' (Vault's generic name);
  *   {name:any} one or more characters other than '/';
  *   {name...}  everything that is left, perhaps nothing;
+ *   {...}      the same, kept from the fields (engines whose data is the client's alone);
  *   {name:+}   everything that is left, at least one character;
  *   {name:at}  one segment as {name} in which '@' too may stand;
  *   (...)      what is in parentheses may be missing;
