@@ -31,6 +31,7 @@ struct request_header {
 
 struct route;
 struct sysview;
+struct policy_facts;
 
 /* Lives in its arena; one thread at a time. Strings are borrowed from the arena. */
 struct request {
@@ -60,6 +61,8 @@ struct request {
     void *backend;             /* state of the mount's engine, from engine->open */
     const struct sysview *sys; /* what the mount may know of the world */
     const struct route *route; /* and which of its routes matched */
+    bool backend_open;         /* a mount serves the path and takes requests */
+    const void *mount;         /* the core's own record of the mount; engines leave it alone */
 
     /* Stage 6, core/token.c: who asks. */
     struct str token_accessor, display_name, entity_id;
@@ -68,7 +71,7 @@ struct request {
     struct strs policies;      /* of the token and its entity */
     int64_t token_uses_left;   /* 0: unlimited */
     bool root;                 /* holds the root policy */
-    struct str unauth_reason;
+    const struct policy_facts *facts; /* of the entity, for templates; or NULL */
     void *caller;              /* the core's own record of the token; engines leave it alone */
 
     /* OP_RENEW, OP_REVOKE: of which secret or login. */

@@ -1,0 +1,111 @@
+/* From an exchange to whoever answers it: a fixed handler, the pipeline, the web interface. */
+#include "api/api.h"
+
+#include <stdlib.h>
+
+#include "api/call.h"
+#include "api/ui.h"
+#include "base/epoch.h"
+#include "core/handle.h"
+
+int api_new(const struct api_settings *settings, struct api **out, struct err *err)
+{
+    struct api *a = malloc(sizeof *a);
+    if (a == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    a->settings = *settings;
+    *out = a;
+    return 0;
+}
+
+void api_free(struct api *a)
+{
+    free(a);
+}
+
+static void on_worker(void *ctx, struct http_exchange *x);
+
+/* The pipeline.  On the loop it may turn out that the request must wait: a worker starts over. */
+static void logical(struct call *c)
+{
+    struct err err = { 0 };
+    struct request *req;
+    int status;
+    if (read_request(c, &req, &status, &err) < 0) {
+        answer_error(c, status, err_text(&err));
+        return;
+    }
+    struct response resp = { .arena = c->arena };
+    epoch_enter();
+    int result = handle(c->api->settings.lifecycle, req, &resp);
+    if (result < 0 && req->err.code == ERR_MUST_WAIT && c->on_loop)
+        http_offload(c->x, on_worker, c->api);
+    else
+        answer_logical(c, req, &resp, result);
+    epoch_leave();
+}
+
+static void fixed(struct call *c, const struct fixed *f)
+{
+    struct str method = c->x->req.method;
+    fixed_fn *fn = str_is(method, "GET")                             ? f->get
+                   : str_is(method, "PUT") || str_is(method, "POST") ? f->put
+                   : str_is(method, "DELETE")                        ? f->del
+                   : str_is(method, "HEAD") && f->head               ? f->get
+                                                                     : NULL;
+    if (fn == NULL)
+        answer_error(c, 405, STR(""));
+    else if (c->on_loop && !f->quick)
+        http_offload(c->x, on_worker, c->api);
+    else
+        fn(c);
+}
+
+static bool has_control(struct str path)
+{
+    for (size_t i = 0; i < path.n; i++)
+        if ((unsigned char)path.p[i] < 0x20 || path.p[i] == 0x7f)
+            return true;
+    return false;
+}
+
+static void answer_here(struct call *c)
+{
+    struct str decoded, cleaned;
+    if (url_decode_path(c->arena, c->x->req.path, &decoded) < 0) {
+        answer_error(c, 400, STR(""));
+        return;
+    }
+    if (url_clean_path(c->arena, decoded, &cleaned) || str_is(decoded, "/v1/sys")) {
+        struct str to = str_is(cleaned, "/v1/sys") ? STR("/v1/sys/") : cleaned;
+        answer_redirect(c, 301, url_encode_path(c->arena, to));
+        return;
+    }
+    if (!str_starts(decoded, STR("/v1/"))) {
+        ui_answer(c, decoded);
+        return;
+    }
+    if (has_control(decoded)) {
+        answer_error(c, 400, STR("path contains a control character"));
+        return;
+    }
+    c->path = str_from(decoded, 4);
+    c->query = url_parse_query(c->arena, c->x->req.query);
+    const struct fixed *f = fixed_find(c->path);
+    if (f != NULL)
+        fixed(c, f);
+    else
+        logical(c);
+}
+
+static void on_worker(void *ctx, struct http_exchange *x)
+{
+    struct call c = { .api = ctx, .x = x, .arena = x->req.arena };
+    answer_here(&c);
+}
+
+void api_handle(void *ctx, struct http_exchange *x)
+{
+    struct call c = { .api = ctx, .x = x, .arena = x->req.arena, .on_loop = true };
+    answer_here(&c);
+}

@@ -1,0 +1,24 @@
+/* Api: HTTP in and out; the handler that the listeners call. */
+#ifndef API_API_H
+#define API_API_H
+
+#include "core/lifecycle.h"
+#include "net/http.h"
+
+struct api; /* any thread; immutable after api_new */
+
+struct api_settings {
+    struct lifecycle *lifecycle;
+    const struct core_settings *core;
+    struct rekey *rekey;       /* operations in progress, see core/ */
+    struct genroot *genroot;
+    bool ui;
+};
+
+int api_new(const struct api_settings *settings, struct api **out, struct err *err) MUST_USE;
+void api_free(struct api *a);
+
+/* The http_handler; ${ctx} is the struct api. */
+void api_handle(void *ctx, struct http_exchange *x);
+
+#endif

@@ -1,0 +1,77 @@
+/* Call: one HTTP exchange inside this folder, from the parsed target to its answer. */
+#ifndef API_CALL_H
+#define API_CALL_H
+
+#include "api/api.h"
+#include "codec/json.h"
+#include "logical/request.h"
+#include "logical/response.h"
+#include "net/url.h"
+
+struct api {
+    struct api_settings settings;
+};
+
+struct call {
+    struct api *api;
+    struct http_exchange *x;
+    struct arena *arena;
+    struct str path;        /* below /v1/, decoded */
+    struct url_query query;
+    bool on_loop;           /* must not wait */
+};
+
+/* ---- answer.c ---- */
+
+/* Send ${body} (JSON, or another type) with a status. */
+void answer_send(struct call *c, int status, const char *content_type, struct str body);
+/* {"errors":[text]}; an empty text gives an empty list. */
+void answer_error(struct call *c, int status, struct str text);
+/* By the kind of the failure, see status.c. */
+void answer_failure(struct call *c, const struct err *err);
+/* A tree as the whole answer, status 200. */
+void answer_json(struct call *c, int status, const struct json *v);
+void answer_empty(struct call *c, int status);
+void answer_redirect(struct call *c, int status, struct str location);
+/* What the pipeline returned. */
+void answer_logical(struct call *c, struct request *req, struct response *resp, int result);
+
+/* ---- status.c ---- */
+int status_of(enum err_code code);
+/* True when the client sees only the status. */
+bool status_hides_text(enum err_code code);
+
+/* ---- read.c ---- */
+
+/* The token that the headers carry, or empty. */
+struct str read_token(const struct http_request *h);
+/*
+ * The request that the exchange means; -1: ${status} and err->msg are the answer.
+ */
+int read_request(struct call *c, struct request **out, int *status, struct err *err) MUST_USE;
+/*
+ * The body as an object, for handlers outside the pipeline.  -1: ERR_BAD_REQUEST,
+ * "failed to parse JSON input: ...".
+ */
+int read_object(struct call *c, struct json **out, struct err *err) MUST_USE;
+
+/* ---- fixed.c ---- */
+
+typedef void fixed_fn(struct call *c);
+struct fixed {
+    const char *path;
+    fixed_fn *get, *put, *del; /* put also serves POST */
+    bool head;                 /* get serves HEAD too */
+    bool quick;                /* never waits: may run on the loop */
+};
+/* The row of a path, or NULL. */
+const struct fixed *fixed_find(struct str path);
+
+/* Handlers, by file: seal.c, health.c. */
+fixed_fn health_get, leader_get;
+fixed_fn init_get, init_put, seal_status_get, unseal_put, seal_put, step_down_put;
+fixed_fn rekey_get, rekey_put, rekey_del, rekey_update_put;
+fixed_fn rekey_verify_get, rekey_verify_put, rekey_verify_del;
+fixed_fn genroot_get, genroot_put, genroot_del, genroot_update_put;
+
+#endif

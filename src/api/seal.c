@@ -1,0 +1,200 @@
+/* sys/init, sys/unseal, sys/seal, sys/seal-status, sys/step-down. */
+#include "api/call.h"
+#include "base/epoch.h"
+#include "base/version.h"
+#include "codec/base64.h"
+#include "core/handle.h"
+
+void init_get(struct call *c)
+{
+    struct err err = { 0 };
+    int there = lifecycle_initialised(c->api->settings.lifecycle, &err);
+    if (there < 0) {
+        answer_failure(c, &err);
+        return;
+    }
+    struct json *o = json_object(c->arena);
+    json_put_bool(o, "initialized", there > 0);
+    answer_json(c, 200, o);
+}
+
+static struct strs string_list(struct arena *a, const struct json *array)
+{
+    struct strs out = { 0 };
+    for (const struct json *v = json_first(array); v != NULL; v = v->next)
+        strs_add(a, &out, v->text);
+    return out;
+}
+
+static void put_shares(struct call *c, struct json *o, const struct strs *shares)
+{
+    struct json *hex = json_put_array(o, "keys");
+    struct json *base64 = json_put_array(o, "keys_base64");
+    for (size_t i = 0; i < shares->n; i++) {
+        json_add_str(hex, hex_encode(c->arena, shares->v[i]));
+        json_add_str(base64, base64_encode(c->arena, shares->v[i]));
+    }
+}
+
+void init_put(struct call *c)
+{
+    struct err err = { 0 };
+    struct json *body;
+    struct init_result made;
+    if (read_object(c, &body, &err) < 0) {
+        answer_failure(c, &err);
+        return;
+    }
+    struct init_request want = {
+        .config = { .type = STR("shamir"),
+                    .shares = json_get_int(body, "secret_shares", 0),
+                    .threshold = json_get_int(body, "secret_threshold", 0),
+                    .pgp_keys = string_list(c->arena, json_member(body, "pgp_keys")) },
+        .root_token_pgp_key = json_get_str(body, "root_token_pgp_key"),
+    };
+    if (lifecycle_init(c->api->settings.lifecycle, c->arena, &want, &made, &err) < 0) {
+        answer_failure(c, &err);
+        return;
+    }
+    struct json *o = json_object(c->arena);
+    if (o != NULL)
+        o->keep_order = true;
+    put_shares(c, o, &made.shares);
+    json_put_str(o, "root_token",
+                 want.root_token_pgp_key.n > 0 ? base64_encode(c->arena, made.root_token)
+                                               : made.root_token);
+    answer_json(c, 200, o);
+}
+
+void seal_status_get(struct call *c)
+{
+    struct err err = { 0 };
+    struct unseal_status s;
+    if (lifecycle_status(c->api->settings.lifecycle, &s, &err) < 0) {
+        answer_failure(c, &err);
+        return;
+    }
+    struct json *o = json_object(c->arena);
+    if (o != NULL)
+        o->keep_order = true;
+    json_put_text(o, "type", s.type);
+    json_put_bool(o, "initialized", s.initialised);
+    json_put_bool(o, "sealed", s.sealed);
+    json_put_int(o, "t", s.threshold);
+    json_put_int(o, "n", s.shares);
+    json_put_int(o, "progress", s.progress);
+    json_put_text(o, "nonce", s.nonce);
+    json_put_text(o, "version", VERSION_FULL);
+    json_put_bool(o, "migration", false);
+    epoch_enter();
+    const struct active *on = lifecycle_active(c->api->settings.lifecycle);
+    if (on != NULL) {
+        json_put_str(o, "cluster_name", on->cluster_name);
+        json_put_str(o, "cluster_id", on->cluster_id);
+    }
+    json_put_bool(o, "recovery_seal", false);
+    json_put_str(o, "storage_type", c->api->settings.core->storage_type);
+    answer_json(c, 200, o);
+    epoch_leave();
+}
+
+/* A share as hex of either case, or else base64. */
+static int decode_share(struct call *c, struct str text, struct str *out, struct err *err)
+{
+    if (hex_decode(c->arena, text, out, err) == 0 || base64_decode(c->arena, text, out, err) == 0)
+        return 0;
+    return err_set(err, ERR_BAD_REQUEST, "'key' must be a valid hex or base64 string");
+}
+
+void unseal_put(struct call *c)
+{
+    struct err err = { 0 };
+    struct json *body;
+    struct str share;
+    struct lifecycle *l = c->api->settings.lifecycle;
+    if (read_object(c, &body, &err) < 0) {
+        answer_failure(c, &err);
+        return;
+    }
+    struct str key = json_get_str(body, "key");
+    int result = 0;
+    if (json_get_bool(body, "reset", false)) {
+        lifecycle_unseal_reset(l);
+    } else if (key.n == 0) {
+        result = err_set(&err, ERR_BAD_REQUEST,
+                         "'key' must be specified in request body as JSON, or 'reset' set to true");
+    } else {
+        result = decode_share(c, key, &share, &err);
+        if (result == 0)
+            result = lifecycle_unseal(l, share, &err);
+    }
+    if (result < 0)
+        answer_error(c, err.code == ERR_BAD_REQUEST ? 400 : 500, err_text(&err));
+    else
+        seal_status_get(c);
+}
+
+/* Is the caller allowed to do this?  Answers itself when not. */
+static bool authorized(struct call *c, bool *sealed)
+{
+    struct err err = { 0 };
+    struct request *req;
+    int status, result;
+    *sealed = false;
+    if (read_request(c, &req, &status, &err) < 0) {
+        answer_error(c, status, err_text(&err));
+        return false;
+    }
+    epoch_enter();
+    const struct active *on = lifecycle_active(c->api->settings.lifecycle);
+    *sealed = on == NULL;
+    result = on == NULL ? 0 : handle_authorize(on, req);
+    epoch_leave();
+    if (result == 0)
+        return true;
+    /* Unlike the pipeline, here a missing token is an internal error, as in Vault. */
+    if (req->err.code == ERR_NO_TOKEN)
+        answer_error(c, 500, STR("1 error occurred:\n\t* missing client token\n\n"));
+    else
+        answer_failure(c, &req->err);
+    return false;
+}
+
+void seal_put(struct call *c)
+{
+    struct err err = { 0 };
+    struct lifecycle *l = c->api->settings.lifecycle;
+    bool sealed;
+    int there = lifecycle_initialised(l, &err);
+    if (there == 0) {
+        answer_empty(c, 204);
+        return;
+    }
+    if (there < 0 || !authorized(c, &sealed)) {
+        if (there < 0)
+            answer_failure(c, &err);
+        return;
+    }
+    if (sealed) {
+        bool with_token = read_token(&c->x->req).n > 0;
+        answer_error(c, 503, with_token ? STR("error performing token check: Vault is sealed")
+                                        : STR("Vault is sealed"));
+        return;
+    }
+    if (lifecycle_seal(l, &err) < 0)
+        answer_failure(c, &err);
+    else
+        answer_empty(c, 204);
+}
+
+/* Without a standby there is nobody to hand over to: the request is fine and changes nothing. */
+void step_down_put(struct call *c)
+{
+    bool sealed;
+    if (!authorized(c, &sealed))
+        return;
+    if (sealed)
+        answer_error(c, 503, STR("Vault is sealed"));
+    else
+        answer_empty(c, 204);
+}

@@ -1,0 +1,288 @@
+/* The pipeline: every request sinks through these stages once, and its answer rises once. */
+#include "core/handle.h"
+
+#include "base/epoch.h"
+#include "base/log.h"
+#include "core/login.h"
+#include "core/router.h"
+#include "core/wrap.h"
+#include "logical/cidr.h"
+
+static const struct log lg = { "core" };
+
+/* The text that Vault's aggregated errors have; the kind stays. */
+static int wrap_error(struct err *err)
+{
+    char text[sizeof err->msg];
+    memcpy(text, err->msg, sizeof text);
+    return err_set(err, err->code, "1 error occurred:\n\t* %s\n\n", text);
+}
+
+/* Errors meant for the client as they are; all others of an engine are wrapped. */
+static bool is_bare(enum err_code code)
+{
+    return code == ERR_BAD_REQUEST || code == ERR_MUST_WAIT || code == ERR_NO_ROUTE
+           || code == ERR_NO_TOKEN || code == ERR_SEALED;
+}
+
+static int unknown_token(struct request *req)
+{
+    return err_set(&req->err, ERR_DENIED, "permission denied");
+}
+
+/* Stage 6: who asks?  Fills in the caller's part of the request. */
+static int identify(const struct active *on, struct request *req, const struct token_entry **out)
+{
+    const struct policy_facts *facts = NULL;
+    if (req->token.n == 0)
+        return err_set(&req->err, ERR_NO_TOKEN, "missing client token");
+    int found = token_lookup(on->tokens, req->token, out, &req->err);
+    if (found < 0)
+        return -1;
+    if (found == 0 && str_starts(req->path, STR("sys/wrapping/")))
+        return err_set(&req->err, ERR_BAD_REQUEST,
+                       "wrapping token is not valid or does not exist");
+    if (found == 0)
+        return unknown_token(req);
+    const struct token_entry *e = *out;
+    if (e->bound_cidrs.n > 0
+        && (req->peer == NULL || !cidr_allows(&e->bound_cidrs, req->peer->addr)))
+        return unknown_token(req);
+    req->caller = (void *)e;
+    req->token_accessor = e->accessor;
+    req->display_name = e->display_name;
+    req->entity_id = e->entity_id;
+    req->token_hash = e->sid;
+    req->cubbyhole_id = e->cubbyhole_id;
+    req->policies = e->policies;
+    req->root = e->root;
+    if (e->entity_id.n == 0)
+        return 0;
+    struct strs all = strs_copy(req->arena, &e->policies);
+    found = identity_of_token(on->identity, req->arena, e->entity_id, &all, &facts, &req->err);
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return unknown_token(req);
+    req->policies = all;
+    req->facts = facts;
+    return arena_check(req->arena, &req->err);
+}
+
+/* A write creates or updates, which are two capabilities: ask the route. */
+static int settle_operation(struct request *req)
+{
+    if (req->op != OP_UPDATE || req->route == NULL || req->route->exists == NULL)
+        return 0;
+    int there = req->route->exists(req);
+    if (there < 0)
+        return -1;
+    if (there == 0)
+        req->op = OP_CREATE;
+    return 0;
+}
+
+/* Stage 7: allowed? */
+static int permit(const struct active *on, struct request *req)
+{
+    const struct policy_acl *acl;
+    struct policy_verdict verdict;
+    if (req->root)
+        return 0;
+    TRY(policy_store_acl(on->policies, &req->policies, req->facts, &acl, &req->err));
+    bool sudo = req->route != NULL && (req->route->flags & ROUTE_SUDO) != 0;
+    policy_acl_check(acl,
+                     &(struct policy_question){ .op = req->op,
+                                                .path = req->path,
+                                                .data = req->data,
+                                                .wrap_ttl_s = req->wrap_ttl_s,
+                                                .needs_sudo = sudo },
+                     &verdict);
+    return verdict.allowed ? 0 : err_set(&req->err, ERR_DENIED, "permission denied");
+}
+
+/* A token with limited uses is charged even when the request will be refused. */
+static int charge(const struct active *on, struct request *req, const struct token_entry *e,
+                  bool *last)
+{
+    *last = false;
+    if (e->num_uses == 0)
+        return 0;
+    if (!req->may_block)
+        return err_set(&req->err, ERR_MUST_WAIT, "a use must be counted");
+    int alive = token_use(on->tokens, e, last, &req->err);
+    return alive < 0 ? -1 : alive == 0 ? unknown_token(req) : 0;
+}
+
+/* May this wait, where it must not?  Then nothing is done yet, and a worker starts over. */
+static int check_patience(const struct active *on, struct request *req)
+{
+    if (req->may_block)
+        return 0;
+    bool slow = req->route != NULL && (req->route->flags & ROUTE_SLOW) != 0;
+    bool commits = req->op != OP_READ && req->op != OP_LIST && req->op != OP_HELP
+                   && !(req->route != NULL && (req->route->flags & ROUTE_NO_COMMIT) != 0);
+    if (slow || req->wrap_ttl_s > 0 || (commits && on->storage->writes_block)
+        || on->storage->reads_block || broker_active(on->broker))
+        return err_set(&req->err, ERR_MUST_WAIT, "may have to wait");
+    return 0;
+}
+
+/* Stages 9 and 10 for a request whose caller is known and permitted. */
+static int work(const struct active *on, struct request *req, struct response *resp)
+{
+    int result = route_call(req, resp);
+    if (result <= 0) {
+        if (result < 0 && !is_bare(req->err.code))
+            wrap_error(&req->err);
+        return result;
+    }
+    if (resp->lease != NULL && resp->lease->leased)
+        TRY(lease_register(on->leases, req, resp, &req->err));
+    return 1;
+}
+
+static int finish(const struct active *on, struct request *req, struct response *resp,
+                  const struct token_entry *e, int result)
+{
+    struct err audit = { 0 };
+    const struct err *failure = result < 0 ? &req->err : NULL;
+    if (result > 0 && req->wrap_ttl_s > 0 && resp->status == 0 && !resp->has_raw
+        && (resp->data != NULL || resp->auth != NULL)
+        && wrap_response(on, req, resp, req->wrap_ttl_s) < 0)
+        result = -1;
+    if (broker_log_response(on->broker, req, e, resp, failure, &audit) < 0)
+        return err_set(&req->err, ERR_INTERNAL, "1 error occurred:\n\t* %s\n\n", audit.msg);
+    return result;
+}
+
+static int refuse(const struct active *on, struct request *req, const struct token_entry *e)
+{
+    struct err audit = { 0 };
+    if (req->err.code == ERR_MUST_WAIT)
+        return -1;
+    if (broker_log_request(on->broker, req, e, &req->err, &audit) < 0)
+        LOG(&lg, ERROR, "failed to audit request: path=" STR_FMT " error=%s", STR_ARG(req->path),
+            audit.msg);
+    return -1;
+}
+
+/* The caller's stages in order: known, charged, permitted. */
+static int admit(const struct active *on, struct request *req, const struct token_entry **e,
+                 bool *last)
+{
+    TRY(identify(on, req, e));
+    if (!req->may_block && (*e)->num_uses != 0)
+        return err_set(&req->err, ERR_MUST_WAIT, "a use must be counted");
+    TRY(check_patience(on, req));
+    struct err exists_failure = { 0 };
+    if (req->backend_open && settle_operation(req) < 0)
+        exists_failure = req->err;
+    TRY(charge(on, req, *e, last));
+    if (permit(on, req) < 0)
+        return wrap_error(&req->err);
+    if (exists_failure.code != ERR_NONE) {
+        req->err = exists_failure;
+        return is_bare(req->err.code) ? -1 : wrap_error(&req->err);
+    }
+    return 0;
+}
+
+static int with_token(const struct active *on, struct request *req, struct response *resp)
+{
+    const struct token_entry *e = NULL;
+    struct err audit = { 0 };
+    bool last = false;
+    char spent[128];
+    size_t spent_len = 0;
+
+    int result = admit(on, req, &e, &last);
+    if (last && req->token.n <= sizeof spent) {
+        spent_len = req->token.n;
+        memcpy(spent, req->token.p, spent_len);
+    }
+    if (result < 0) {
+        result = refuse(on, req, e);
+    } else if (broker_log_request(on->broker, req, e, NULL, &audit) < 0) {
+        result = err_set(&req->err, ERR_INTERNAL, "1 error occurred:\n\t* %s\n\n", audit.msg);
+    } else {
+        result = req->backend_open ? work(on, req, resp) : router_refuse(req);
+        if (result < 0 && req->err.code == ERR_MUST_WAIT)
+            return -1;
+        result = finish(on, req, resp, e, result);
+    }
+    if (last) {
+        struct err err = { 0 };
+        struct str token = str_mem(spent, spent_len);
+        if (token_revoke_tree(on->tokens, token, &err) < 0)
+            LOG(&lg, ERROR, "failed to revoke a token after its last use: error=%s", err.msg);
+        explicit_bzero(spent, sizeof spent);
+        /* As Vault: a lease of a token that is gone with this answer is refused. */
+        if (result > 0 && resp->lease != NULL && resp->lease->lease_id.n > 0)
+            return err_set(&req->err, ERR_BAD_REQUEST,
+                           "Secret cannot be returned; token had one use left, so leased "
+                           "credentials were immediately revoked.");
+    }
+    return result;
+}
+
+static int without_token(const struct active *on, struct request *req, struct response *resp)
+{
+    struct err audit = { 0 };
+    TRY(check_patience(on, req));
+    if (broker_log_request(on->broker, req, NULL, NULL, &audit) < 0)
+        return err_set(&req->err, ERR_INTERNAL, "1 error occurred:\n\t* %s\n\n", audit.msg);
+    int result = route_call(req, resp);
+    if (result < 0 && req->err.code == ERR_MUST_WAIT)
+        return -1;
+    if (result > 0 && resp->auth != NULL)
+        result = login_finish(on, req, resp);
+    return finish(on, req, resp, NULL, result);
+}
+
+static int sealed(struct request *req)
+{
+    return err_set(&req->err, ERR_SEALED, "%sVault is sealed",
+                   req->token.n > 0 ? "error performing token check: " : "");
+}
+
+int handle(struct lifecycle *l, struct request *req, struct response *resp)
+{
+    int result;
+    epoch_enter();
+    const struct active *on = lifecycle_active(l);
+    if (on == NULL) {
+        result = sealed(req);
+    } else {
+        router_find(on, req);
+        bool open_to_all = req->route != NULL && (req->route->flags & ROUTE_NO_TOKEN) != 0;
+        result = open_to_all ? without_token(on, req, resp) : with_token(on, req, resp);
+        /* Strings of the caller's token live in the epoch: none may be left behind. */
+        req->caller = NULL;
+    }
+    epoch_leave();
+    return result;
+}
+
+int handle_authorize(const struct active *on, struct request *req)
+{
+    const struct token_entry *e = NULL;
+    struct err audit = { 0 };
+    bool last = false;
+    router_find(on, req);
+    if (admit(on, req, &e, &last) < 0)
+        return refuse(on, req, e);
+    if (broker_log_request(on->broker, req, e, NULL, &audit) < 0)
+        return err_set(&req->err, ERR_INTERNAL, "1 error occurred:\n\t* %s\n\n", audit.msg);
+    if (last)
+        TRY(token_revoke_tree(on->tokens, req->token, &req->err));
+    return 0;
+}
+
+int handle_internal(const struct active *on, struct request *req, struct response *resp)
+{
+    router_find(on, req);
+    if (!req->backend_open)
+        return router_refuse(req);
+    return route_call(req, resp);
+}

@@ -1,0 +1,69 @@
+/* Lifecycle: initialised or not, sealed or not; makes and undoes everything in between in order. */
+#ifndef CORE_LIFECYCLE_H
+#define CORE_LIFECYCLE_H
+
+#include "core/active.h"
+#include "codec/base64.h"
+#include "seal/seal.h"
+
+struct lifecycle; /* any thread */
+
+/* ${settings} is borrowed for ever.  Nothing is unsealed. */
+int lifecycle_new(const struct core_settings *settings, struct lifecycle **out,
+                  struct err *err) MUST_USE;
+/* Seals first when need be. */
+void lifecycle_free(struct lifecycle *l);
+
+/* What runs, or NULL when sealed.  Call within an epoch section; valid until it ends. */
+const struct active *lifecycle_active(struct lifecycle *l);
+const struct core_settings *lifecycle_settings(struct lifecycle *l);
+struct barrier *lifecycle_barrier(struct lifecycle *l);
+
+/* 1, 0, -1. */
+int lifecycle_initialised(struct lifecycle *l, struct err *err) MUST_USE;
+
+/* What POST sys/init asks for. */
+struct init_request {
+    struct seal_config config;
+    struct str root_token_pgp_key;
+};
+/* Everything lives in the arena that was handed in; shares are in clear or PGP-encrypted. */
+struct init_result {
+    struct strs shares; /* bytes, not yet encoded */
+    struct str root_token; /* bytes as they are to be shown */
+};
+/* -1: ERR_BAD_REQUEST ("Vault is already initialized" ...).  Stays sealed. */
+int lifecycle_init(struct lifecycle *l, struct arena *a, const struct init_request *want,
+                   struct init_result *out, struct err *err) MUST_USE;
+
+/* sys/unseal: give one share; when the threshold is reached the server goes active. */
+struct unseal_status {
+    bool initialised, sealed;
+    int64_t threshold, shares, progress;
+    char nonce[37];
+    char type[16];
+};
+int lifecycle_status(struct lifecycle *l, struct unseal_status *out, struct err *err) MUST_USE;
+/* -1: ERR_BAD_REQUEST for a share of the wrong form, ERR_DENIED/ERR_INTERNAL when they do not open. */
+int lifecycle_unseal(struct lifecycle *l, struct str share, struct err *err) MUST_USE;
+void lifecycle_unseal_reset(struct lifecycle *l);
+
+/* Stop all, forget all keys.  Waits for requests in flight; must not be called in an epoch. */
+int lifecycle_seal(struct lifecycle *l, struct err *err) MUST_USE;
+
+/* ---- for rekey and generate-root ---- */
+
+/* Present configuration of the seal: 1, 0 not initialised, -1. */
+int lifecycle_seal_config(struct lifecycle *l, struct arena *a, struct seal_config *out,
+                          struct err *err) MUST_USE;
+/* The key that ${n} shares make (a single share is the key). */
+int lifecycle_combine(const struct secret *shares, size_t n, struct secret *out,
+                      struct err *err) MUST_USE;
+/* Split ${key} as ${config} says; shares in ${a}, PGP messages where it names keys. */
+int lifecycle_split(struct arena *a, struct str key, const struct seal_config *config,
+                    struct strs *out, struct err *err) MUST_USE;
+/* The root key under the key-encryption key. -1: ERR_DENIED when ${kek} is wrong. */
+int lifecycle_open_root_key(struct lifecycle *l, struct str kek, struct secret *root_key,
+                            struct err *err) MUST_USE;
+
+#endif
