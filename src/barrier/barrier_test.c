@@ -76,9 +76,8 @@ static int setup(void **state)
     if (setup_sealed(state) < 0)
         return -1;
     f = *state;
-    return barrier_init(f->b, root, start_ns, &err) < 0 || barrier_unseal(f->b, root, &err) < 0
-               ? -1
-               : 0;
+    return barrier_init(f->b, root, start_ns, &err) < 0 || barrier_unseal(f->b, root, &err) < 0 ? -1
+                                                                                                : 0;
 }
 
 static int teardown(void **state)
@@ -124,7 +123,10 @@ static uint32_t term_of(struct fixture *f, struct str key)
 
 static const char vault_root[] = "60e348b88db3ddb3e3816288fa97da83c3310994fdcf8fdb161df7bf08330d48";
 
-static const struct { struct str key; const char *value; } vault_store[] = {
+static const struct {
+    struct str key;
+    const char *value;
+} vault_store[] = {
     { STR_INIT("core/keyring"),
       "AAAAAQIlJAHJwjKCI0ow6+CtargiqC+BzCThlPmVP75GuSDKT7/uiI0YNXBQqhIrxdplLEUbFJJG3VDFA4Of"
       "EcRoIDD+7d0MM69dSAtPfT4N3O5hkyd3KkG1mPBzhL+TLW6L9TMLKoRW8mLj5/4kxFaJlMsOxzIpLDr5lOPg"
@@ -172,14 +174,16 @@ static void opens_a_store_that_vault_wrote(void **state)
     AUTO(arena_drop) struct arena *a = arena_new();
 
     unseal_vaults_store(f, a);
-    assert_value(f->plain, STR("logical/6d76d9b5-3ffb-5934-9547-a035e891f3ac/app/db"),
-                 "{\"n\":42,\"nested\":{\"a\":[1,2,3]},\"password\":\"pw-visible\",\"user\":\"app\"}");
+    assert_value(
+        f->plain, STR("logical/6d76d9b5-3ffb-5934-9547-a035e891f3ac/app/db"),
+        "{\"n\":42,\"nested\":{\"a\":[1,2,3]},\"password\":\"pw-visible\",\"user\":\"app\"}");
     assert_value(f->plain, STR("logical/6d76d9b5-3ffb-5934-9547-a035e891f3ac/after-rotate"),
                  "{\"term\":\"two\"}");
     assert_value(f->plain, STR("core/canary-keyring"), "new-rotation-term-2");
-    assert_value(f->plain, STR("core/master"),
-                 "{\"Term\":1,\"Version\":1,\"Value\":\"YONIuI2z3bPjgWKI+pfag8MxCZT9z4/bFh33vwgzDUg=\","
-                 "\"InstallTime\":\"0001-01-01T00:00:00Z\"}");
+    assert_value(
+        f->plain, STR("core/master"),
+        "{\"Term\":1,\"Version\":1,\"Value\":\"YONIuI2z3bPjgWKI+pfag8MxCZT9z4/bFh33vwgzDUg=\","
+        "\"InstallTime\":\"0001-01-01T00:00:00Z\"}");
 }
 
 static void knows_vaults_key_and_rotation_settings(void **state)
@@ -209,9 +213,10 @@ static void writes_core_master_as_vault_does(void **state)
     unseal_vaults_store(f, a);
     assert_int_equal(barrier_rotate(f->b, start_ns, &term, &err), 0);
     assert_int_equal(term, 3);
-    assert_value(f->plain, STR("core/master"),
-                 "{\"Term\":1,\"Version\":1,\"Value\":\"YONIuI2z3bPjgWKI+pfag8MxCZT9z4/bFh33vwgzDUg=\","
-                 "\"InstallTime\":\"0001-01-01T00:00:00Z\"}");
+    assert_value(
+        f->plain, STR("core/master"),
+        "{\"Term\":1,\"Version\":1,\"Value\":\"YONIuI2z3bPjgWKI+pfag8MxCZT9z4/bFh33vwgzDUg=\","
+        "\"InstallTime\":\"0001-01-01T00:00:00Z\"}");
     assert_value(f->plain, STR("core/canary-keyring"), "new-rotation-term-3");
 }
 
@@ -296,7 +301,12 @@ static void names_are_not_hidden(void **state)
 static void opens_only_what_it_sealed(void **state)
 {
     enum { NONE = -1 };
-    static const struct { const char *what; struct str from; int flip; int found; } cases[] = {
+    static const struct {
+        const char *what;
+        struct str from;
+        int flip;
+        int found;
+    } cases[] = {
         { "untouched", STR_INIT("secret/a"), NONE, 1 },
         { "read from another path", STR_INIT("secret/b"), NONE, -1 },
         { "term of no key we hold", STR_INIT("secret/a"), 3, -1 },
@@ -353,7 +363,8 @@ static void reads_version_1_which_has_no_path(void **state)
     unseal_vaults_store(f, a); /* its second key is known */
     assert_int_equal(aead_new(AEAD_AES256_GCM,
                               decoded(a, "TsvTUvKO1TozA1xYUrdifb4uAsROpiIonDynTWZTdSA="), &key,
-                              &err), 0);
+                              &err),
+                     0);
     buf_add(&sealed, STR("\0\0\0\2\1"));
     buf_add(&sealed, str_mem(nonce, sizeof nonce));
     assert_int_equal(aead_seal(key, nonce, STR(""), STR("old"), &sealed, &err), 0);
@@ -654,7 +665,9 @@ static void does_not_rotate_when_it_is_disabled(void **state)
 
 static void rotation_settings_keep_to_vaults_bounds(void **state)
 {
-    static const struct { int64_t max, interval_ns, want_max, want_interval_ns; } cases[] = {
+    static const struct {
+        int64_t max, interval_ns, want_max, want_interval_ns;
+    } cases[] = {
         { 2000000, 0, 2000000, 0 },
         { 0, 0, INT64_C(3865470566), 0 },
         { 1, 1, 1000000, INT64_C(86400000000000) },
@@ -731,7 +744,9 @@ static void a_node_that_missed_the_upgrade_is_told(void **state)
 static void a_forged_upgrade_leads_nowhere(void **state)
 {
     static const struct str texts[] = {
-        STR_INIT("{}"), STR_INIT("no JSON"), STR_INIT("[]"),
+        STR_INIT("{}"),
+        STR_INIT("no JSON"),
+        STR_INIT("[]"),
         STR_INIT("{\"Term\":1,\"Version\":1,\"Value\":"
                  "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}"),
         STR_INIT("{\"Term\":0,\"Version\":1,\"Value\":"
@@ -787,14 +802,24 @@ static void opens_a_batch_token_that_vault_made(void **state)
 
 static void knows_the_keys_outside_the_barrier(void **state)
 {
-    static const struct { struct str key; bool plain; } cases[] = {
-        { STR_INIT("core/seal-config"), true },   { STR_INIT("core/hsm/barrier-unseal-keys"), true },
-        { STR_INIT("core/recovery-key"), true },  { STR_INIT("core/recovery-config"), true },
-        { STR_INIT("core/lock"), true },          { STR_INIT("core/unseal-keys-backup"), true },
-        { STR_INIT("core/recovery-keys-backup"), true }, { STR_INIT("sys/uiconfig_plaintext"), true },
-        { STR_INIT("core/keyring"), false },      { STR_INIT("core/master"), false },
-        { STR_INIT("core/seal-config/"), false }, { STR_INIT("core/seal-confi"), false },
-        { STR_INIT("sys/uiconfig"), false },      { STR_INIT(""), false },
+    static const struct {
+        struct str key;
+        bool plain;
+    } cases[] = {
+        { STR_INIT("core/seal-config"), true },
+        { STR_INIT("core/hsm/barrier-unseal-keys"), true },
+        { STR_INIT("core/recovery-key"), true },
+        { STR_INIT("core/recovery-config"), true },
+        { STR_INIT("core/lock"), true },
+        { STR_INIT("core/unseal-keys-backup"), true },
+        { STR_INIT("core/recovery-keys-backup"), true },
+        { STR_INIT("sys/uiconfig_plaintext"), true },
+        { STR_INIT("core/keyring"), false },
+        { STR_INIT("core/master"), false },
+        { STR_INIT("core/seal-config/"), false },
+        { STR_INIT("core/seal-confi"), false },
+        { STR_INIT("sys/uiconfig"), false },
+        { STR_INIT(""), false },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)

@@ -46,10 +46,12 @@ static void open_json(const struct keyring *k, struct buf *json)
 static void what_vault_wrote_is_written_again_byte_for_byte(void **state)
 {
     static const struct str texts[] = {
-        STR_INIT("{\"MasterKey\":\"" ROOT64 "\",\"Keys\":[{\"Term\":1,\"Version\":1,\"Value\":\"" KEY64
+        STR_INIT("{\"MasterKey\":\"" ROOT64
+                 "\",\"Keys\":[{\"Term\":1,\"Version\":1,\"Value\":\"" KEY64
                  "\",\"InstallTime\":\"2026-11-22T01:56:38.867044862Z\"}],\"RotationConfig\":"
                  "{\"Disabled\":false,\"MaxOperations\":3865470566,\"Interval\":0}}"),
-        STR_INIT("{\"MasterKey\":\"" ROOT64 "\",\"Keys\":[{\"Term\":1,\"Version\":1,\"Value\":\"" KEY64
+        STR_INIT("{\"MasterKey\":\"" ROOT64
+                 "\",\"Keys\":[{\"Term\":1,\"Version\":1,\"Value\":\"" KEY64
                  "\",\"InstallTime\":\"0001-01-01T00:00:00Z\"},{\"Term\":2,\"Version\":1,\"Value\":"
                  "\"TsvTUvKO1TozA1xYUrdifb4uAsROpiIonDynTWZTdSA=\",\"InstallTime\":"
                  "\"2026-11-22T01:56:50.71Z\",\"encryptions\":25}],\"RotationConfig\":"
@@ -74,8 +76,9 @@ static void keys_may_be_stored_in_any_order_and_without_settings(void **state)
     AUTO(buf_free) struct buf stored = { 0 };
     struct err err = { 0 };
 
-    seal_json(STR("{\"Unknown\":{},\"Keys\":[{\"Term\":7,\"Value\":\"" KEY64 "\"},{\"Term\":3,\"Value\":\""
-                  KEY64 "\"}],\"MasterKey\":\"" ROOT64 "\"}\n"), &stored);
+    seal_json(STR("{\"Unknown\":{},\"Keys\":[{\"Term\":7,\"Value\":\"" KEY64
+                  "\"},{\"Term\":3,\"Value\":\"" KEY64 "\"}],\"MasterKey\":\"" ROOT64 "\"}\n"),
+              &stored);
     assert_int_equal(keyring_open_up(root, buf_str(&stored), &k, &err), 0);
     assert_int_equal(keyring_active(k).term, 7);
     assert_true(keyring_active(k).installed_ns == TIME_ZERO);
@@ -85,7 +88,10 @@ static void keys_may_be_stored_in_any_order_and_without_settings(void **state)
 
 static void what_is_no_keyring_is_corrupt(void **state)
 {
-    static const struct { const char *what; struct str json; } cases[] = {
+    static const struct {
+        const char *what;
+        struct str json;
+    } cases[] = {
         { "empty", STR_INIT("") },
         { "no JSON", STR_INIT("{\"MasterKey\":") },
         { "a list", STR_INIT("[]") },
@@ -96,19 +102,23 @@ static void what_is_no_keyring_is_corrupt(void **state)
         { "no root key", STR_INIT("{\"Keys\":[{\"Term\":1,\"Value\":\"" KEY64 "\"}]}") },
         { "a short root key",
           STR_INIT("{\"MasterKey\":\"AAAA\",\"Keys\":[{\"Term\":1,\"Value\":\"" KEY64 "\"}]}") },
-        { "no term", STR_INIT("{\"MasterKey\":\"" ROOT64 "\",\"Keys\":[{\"Value\":\"" KEY64 "\"}]}") },
-        { "a term too large", STR_INIT("{\"MasterKey\":\"" ROOT64
-                                       "\",\"Keys\":[{\"Term\":4294967296,\"Value\":\"" KEY64 "\"}]}") },
+        { "no term",
+          STR_INIT("{\"MasterKey\":\"" ROOT64 "\",\"Keys\":[{\"Value\":\"" KEY64 "\"}]}") },
+        { "a term too large",
+          STR_INIT("{\"MasterKey\":\"" ROOT64 "\",\"Keys\":[{\"Term\":4294967296,\"Value\":\"" KEY64
+                   "\"}]}") },
         { "a negative term", STR_INIT("{\"MasterKey\":\"" ROOT64
                                       "\",\"Keys\":[{\"Term\":-1,\"Value\":\"" KEY64 "\"}]}") },
-        { "a term twice", STR_INIT("{\"MasterKey\":\"" ROOT64 "\",\"Keys\":[{\"Term\":1,\"Value\":\"" KEY64
-                                   "\"},{\"Term\":1,\"Value\":\"" KEY64 "\"}]}") },
+        { "a term twice",
+          STR_INIT("{\"MasterKey\":\"" ROOT64 "\",\"Keys\":[{\"Term\":1,\"Value\":\"" KEY64
+                   "\"},{\"Term\":1,\"Value\":\"" KEY64 "\"}]}") },
         { "a short key",
           STR_INIT("{\"MasterKey\":\"" ROOT64 "\",\"Keys\":[{\"Term\":1,\"Value\":\"AAAA\"}]}") },
         { "a key that is not base64",
           STR_INIT("{\"MasterKey\":\"" ROOT64 "\",\"Keys\":[{\"Term\":1,\"Value\":\"%%%%\"}]}") },
-        { "a malformed time", STR_INIT("{\"MasterKey\":\"" ROOT64 "\",\"Keys\":[{\"Term\":1,\"Value\":\"" KEY64
-                                       "\",\"InstallTime\":\"yesterday\"}]}") },
+        { "a malformed time",
+          STR_INIT("{\"MasterKey\":\"" ROOT64 "\",\"Keys\":[{\"Term\":1,\"Value\":\"" KEY64
+                   "\",\"InstallTime\":\"yesterday\"}]}") },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -59,7 +59,10 @@ static void wraps_in_vaults_form(void **state)
 
 static void a_wrong_key_is_denied_with_vaults_text(void **state)
 {
-    static const struct { struct str key; const char *text; } cases[] = {
+    static const struct {
+        struct str key;
+        const char *text;
+    } cases[] = {
         { STR_INIT("1123456789abcdef0123456789abcdef"),
           "failed to encrypt keys for storage: cipher: message authentication failed" },
         { STR_INIT("0123456789abcdef0123456789abcdefX"),
@@ -104,9 +107,11 @@ static void a_damaged_entry_opens_to_nothing(void **state)
 
 static void what_is_no_list_of_one_key_is_corrupt(void **state)
 {
-    static const struct str texts[] = { STR_INIT(""),    STR_INIT("[]"),      STR_INIT("[\"AA==\",\"AA==\"]"),
-                                        STR_INIT("{}"),  STR_INIT("[1]"),     STR_INIT("[\"%%\"]"),
-                                        STR_INIT("[\"\"]"), STR_INIT("null"), STR_INIT("[\"AA==\"") };
+    static const struct str texts[] = {
+        STR_INIT(""),       STR_INIT("[]"),   STR_INIT("[\"AA==\",\"AA==\"]"),
+        STR_INIT("{}"),     STR_INIT("[1]"),  STR_INIT("[\"%%\"]"),
+        STR_INIT("[\"\"]"), STR_INIT("null"), STR_INIT("[\"AA==\"")
+    };
 
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         AUTO(buf_free) struct buf entry = { 0 };
@@ -132,7 +137,9 @@ static void encrypts_any_text(void **state)
 static void prints_the_configuration_as_vault_does(void **state)
 {
     AUTO(arena_drop) struct arena *a = arena_new();
-    struct seal_config c = { .type = STR("shamir"), .shares = 3, .threshold = 2, .stored_shares = 1 };
+    struct seal_config c = {
+        .type = STR("shamir"), .shares = 3, .threshold = 2, .stored_shares = 1
+    };
     struct seal_config back;
     struct err err = { 0 };
 
@@ -153,8 +160,9 @@ static void reads_the_configuration_and_skips_what_it_does_not_know(void **state
 {
     static const struct str texts[] = {
         STR_INIT(VAULT_CONFIG),
-        STR_INIT("{\"later\":{\"x\":[1]},\"stored_shares\":1,\"secret_threshold\":2,\"secret_shares\":3,"
-                 "\"type\":\"\"}\n"),
+        STR_INIT(
+            "{\"later\":{\"x\":[1]},\"stored_shares\":1,\"secret_threshold\":2,\"secret_shares\":3,"
+            "\"type\":\"\"}\n"),
     };
     AUTO(arena_drop) struct arena *a = arena_new();
 
@@ -171,7 +179,10 @@ static void reads_the_configuration_and_skips_what_it_does_not_know(void **state
 
 static void a_malformed_configuration_is_corrupt(void **state)
 {
-    static const struct str texts[] = { STR_INIT(""), STR_INIT("{"), STR_INIT("[]"), STR_INIT("{} x"),
+    static const struct str texts[] = { STR_INIT(""),
+                                        STR_INIT("{"),
+                                        STR_INIT("[]"),
+                                        STR_INIT("{} x"),
                                         STR_INIT("{\"pgp_keys\":1}"),
                                         STR_INIT("{\"pgp_keys\":[1]}") };
     AUTO(arena_drop) struct arena *a = arena_new();
@@ -203,7 +214,11 @@ static void loads_the_configuration_where_it_is(void **state)
 
 static void refuses_what_vault_refuses_with_its_texts(void **state)
 {
-    static const struct { int64_t shares, threshold; size_t keys; const char *text; } cases[] = {
+    static const struct {
+        int64_t shares, threshold;
+        size_t keys;
+        const char *text;
+    } cases[] = {
         { 0, 0, 0, "shares must be at least one" },
         { -1, 2, 0, "shares must be at least one" },
         { 3, 0, 0, "threshold must be at least one" },
@@ -217,7 +232,8 @@ static void refuses_what_vault_refuses_with_its_texts(void **state)
     static struct str keys[2];
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct seal_config c = { .type = STR("shamir"), .shares = cases[i].shares,
+        struct seal_config c = { .type = STR("shamir"),
+                                 .shares = cases[i].shares,
                                  .threshold = cases[i].threshold,
                                  .pgp_keys = { keys, cases[i].keys, 2 } };
         struct err err = { 0 };
@@ -229,11 +245,13 @@ static void refuses_what_vault_refuses_with_its_texts(void **state)
 
 static void accepts_what_vault_accepts(void **state)
 {
-    static const struct { int64_t shares, threshold; } cases[] = { { 1, 1 }, { 2, 2 }, { 5, 3 },
-                                                                   { 255, 255 }, { 255, 2 } };
+    static const struct {
+        int64_t shares, threshold;
+    } cases[] = { { 1, 1 }, { 2, 2 }, { 5, 3 }, { 255, 255 }, { 255, 2 } };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct seal_config c = { .type = STR("shamir"), .shares = cases[i].shares,
+        struct seal_config c = { .type = STR("shamir"),
+                                 .shares = cases[i].shares,
                                  .threshold = cases[i].threshold };
         struct err err = { 0 };
         assert_int_equal(seal_config_check(&c, &err), 0);
