@@ -40,6 +40,7 @@ int main(void)
         double each = (double)(clock_mono_ns(&clock_system) - start) / ROUNDS;
         best = each < best ? each : best;
     }
-    printf("json: parse + print of %zu bytes: %.0f ns (best of %d)\n", sizeof body - 1, best, TRIES);
+    printf("json: parse + print of %zu bytes: %.0f ns (best of %d)\n", sizeof body - 1, best,
+           TRIES);
     return 0;
 }

@@ -39,6 +39,9 @@ static int identify(const struct active *on, struct request *req, const struct t
     int found = token_lookup(on->tokens, req->token, out, &req->err);
     if (found < 0)
         return -1;
+    if (found == 0 && str_starts(req->path, STR("sys/wrapping/")))
+        return err_set(&req->err, ERR_BAD_REQUEST,
+                       "wrapping token is not valid or does not exist");
     if (found == 0)
         return unknown_token(req);
     const struct token_entry *e = *out;

@@ -70,21 +70,11 @@ static int fill_drawer(const struct active *on, struct request *req, const struc
     return storage_commit(on->cubbyhole, ops, ARRAY_LEN(ops), &req->err);
 }
 
-int wrap_response(const struct active *on, struct request *req, struct response *resp,
-                  int64_t ttl_s)
+int wrap_text(const struct active *on, struct request *req, struct str text, struct str path,
+              int64_t ttl_s, struct wrap_info *info)
 {
-    AUTO(buf_free) struct buf text = { 0 };
     struct token_entry e;
     struct auth auth;
-    struct wrap_info *info = arena_alloc(req->arena, sizeof *info);
-    if (info == NULL)
-        return err_set(&req->err, ERR_NOMEM, "out of memory");
-    /* The path of a rewrapped or re-described answer stays that of the first one. */
-    struct str path = resp->wrap != NULL ? resp->wrap->creation_path : req->path;
-    resp->wrap = NULL;
-    TRY(envelope_print(req, resp, &text, &req->err));
-    while (text.n > 0 && text.p[text.n - 1] == '\n')
-        text.n--;
     TRY(make_token(on, req, &e, &auth, ttl_s));
     *info = (struct wrap_info){
         .token = auth.client_token,
@@ -93,16 +83,29 @@ int wrap_response(const struct active *on, struct request *req, struct response 
         .ttl_s = ttl_s,
         .created_ns = req->now_ns,
     };
+    if (fill_drawer(on, req, &e, text, info) == 0)
+        return 0;
+    /* The token would fetch nothing: it must not stay. */
+    struct err second = { 0 };
+    if (token_revoke_tree(on->tokens, auth.client_token, &second) < 0)
+        LOG(&lg, ERROR, "failed to revoke an unused wrapping token: error=%s", second.msg);
+    return -1;
+}
+
+int wrap_response(const struct active *on, struct request *req, struct response *resp,
+                  int64_t ttl_s)
+{
+    AUTO(buf_free) struct buf text = { 0 };
+    struct wrap_info *info = arena_alloc(req->arena, sizeof *info);
+    if (info == NULL)
+        return err_set(&req->err, ERR_NOMEM, "out of memory");
+    TRY(envelope_print(req, resp, &text, &req->err));
+    while (text.n > 0 && text.p[text.n - 1] == '\n')
+        text.n--;
+    TRY(wrap_text(on, req, buf_str(&text), req->path, ttl_s, info));
     if (resp->auth != NULL) {
         info->wrapped_accessor = resp->auth->accessor;
         info->wrapped_entity_id = resp->auth->entity_id;
-    }
-    if (fill_drawer(on, req, &e, buf_str(&text), info) < 0) {
-        /* The token would fetch nothing: it must not stay. */
-        struct err second = { 0 };
-        if (token_revoke_tree(on->tokens, auth.client_token, &second) < 0)
-            LOG(&lg, ERROR, "failed to revoke an unused wrapping token: error=%s", second.msg);
-        return -1;
     }
     *resp = (struct response){ .arena = resp->arena, .wrap = info };
     return 0;

@@ -11,6 +11,10 @@
 int wrap_response(const struct active *on, struct request *req, struct response *resp,
                   int64_t ttl_s) MUST_USE;
 
+/* The same for an answer's finished JSON text; ${info} (in the request's arena) tells the token. */
+int wrap_text(const struct active *on, struct request *req, struct str text, struct str path,
+              int64_t ttl_s, struct wrap_info *info) MUST_USE;
+
 /*
  * Is ${token} a wrapping token that lives? 1 and its entry, 0, -1.  Within an epoch section.
  */

