@@ -1,0 +1,178 @@
+/*
+ * Figures of a storage driver: storage_bench DRIVER DIRECTORY [secrets] [writers] [log retention].
+ * A secret is two entries written in one batch, as KV version 2 does: keys of some 100 bytes,
+ * values of some 300.  CPU is the whole process's, all threads.
+ */
+#include <ftw.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/random.h"
+#include "storage/driver.h"
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static double cpu_s(void)
+{
+    struct rusage r;
+    getrusage(RUSAGE_SELF, &r);
+    return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
+           (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
+}
+
+static void report(const char *what, size_t n, double wall, double cpu)
+{
+    printf("%-34s %8zu   %10.2f us each   %10.2f us CPU each\n", what, n, wall / (double)n * 1e6,
+           cpu / (double)n * 1e6);
+}
+
+/* Spread as KV version 2's hashed and encrypted names are. */
+static struct str key_of(char out[128], size_t secret, int which)
+{
+    uint64_t h = (secret + 1) * 0x9E3779B97F4A7C15u;
+    const char *part = which == 0 ? "metadata" : "versions";
+    int n = snprintf(out, 128, "logical/6d76d9b5-3ffb-5934-9547-a035e891f3ac/%s/%03x/%016llx%016llx%06zu",
+                     part, (unsigned)(h & 0xFFF), (unsigned long long)h,
+                     (unsigned long long)(h * 31), secret % 1000000);
+    return (struct str){ out, (size_t)n };
+}
+
+static char value[300];
+
+static int write_secret(struct storage *s, size_t secret, struct err *err)
+{
+    char a[128], b[128];
+    struct storage_op ops[] = {
+        { STORAGE_PUT, key_of(a, secret, 0), { value, sizeof value } },
+        { STORAGE_PUT, key_of(b, secret, 1), { value, sizeof value } },
+    };
+    return storage_commit(s, ops, 2, err);
+}
+
+struct crowd {
+    struct storage *s;
+    atomic_size_t next;
+    size_t end, secrets;
+};
+
+static void *write_some(void *ctx)
+{
+    struct crowd *c = ctx;
+    struct err err = { 0 };
+    for (size_t i; (i = atomic_fetch_add(&c->next, 1)) < c->end;)
+        if (write_secret(c->s, i, &err) < 0) {
+            fprintf(stderr, "%s\n", err.msg);
+            exit(1);
+        }
+    return NULL;
+}
+
+static void *read_some(void *ctx)
+{
+    struct crowd *c = ctx;
+    struct err err = { 0 };
+    AUTO(buf_free) struct buf b = { 0 };
+    char key[128];
+    while (atomic_fetch_add(&c->next, 1000) < c->end)
+        for (int i = 0; i < 1000; i++) {
+            buf_clear(&b);
+            if (storage_get(c->s, key_of(key, random_below((uint32_t)c->secrets), 1), &b, &err) != 1)
+                exit(1);
+        }
+    return NULL;
+}
+
+static void run(const char *what, struct crowd *c, void *(*work)(void *), size_t threads)
+{
+    pthread_t *t = calloc(threads, sizeof *t);
+    size_t n = c->end - atomic_load(&c->next);
+    double wall = now_s(), cpu = cpu_s();
+    for (size_t i = 0; i < threads; i++)
+        pthread_create(&t[i], NULL, work, c);
+    for (size_t i = 0; i < threads; i++)
+        pthread_join(t[i], NULL);
+    report(what, n, now_s() - wall, cpu_s() - cpu);
+    free(t);
+}
+
+static int count(void *ctx, struct str name)
+{
+    ++*(size_t *)ctx;
+    return 0;
+}
+
+static void list_all(struct storage *s)
+{
+    struct err err = { 0 };
+    size_t folders = 0, entries = 0;
+    double wall = now_s(), cpu = cpu_s();
+    struct str folder = STR("logical/6d76d9b5-3ffb-5934-9547-a035e891f3ac/versions/");
+    if (storage_list(s, folder, STR(""), count, &folders, &err) < 0)
+        exit(1);
+    report("name listed, jumping over folders", folders, now_s() - wall, cpu_s() - cpu);
+    wall = now_s();
+    cpu = cpu_s();
+    if (storage_walk(s, folder, count, &entries, &err) < 0)
+        exit(1);
+    report("entry walked", entries, now_s() - wall, cpu_s() - cpu);
+}
+
+static double bytes_on_disk;
+
+static int add_size(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    bytes_on_disk += (double)st->st_blocks * 512;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct storage_driver *drivers[] = { &storage_inmem, &storage_file, &storage_lmdb };
+    if (argc < 3) {
+        fprintf(stderr, "usage: storage_bench DRIVER DIRECTORY [secrets] [writers] [retention]\n");
+        return 2;
+    }
+    size_t secrets = argc > 3 ? strtoul(argv[3], NULL, 10) : 100000;
+    size_t writers = argc > 4 ? strtoul(argv[4], NULL, 10) : 128;
+    struct storage_option options[] = { { STR("path"), str_of(argv[2]) },
+                                        { STR("log_retention"),
+                                          str_of(argc > 5 ? argv[5] : "16384") } };
+    struct storage *s = NULL;
+    struct err err = { 0 };
+    for (size_t i = 0; i < ARRAY_LEN(drivers); i++)
+        if (strcmp(drivers[i]->type, argv[1]) == 0 &&
+            drivers[i]->open(options, ARRAY_LEN(options), &s, &err) < 0) {
+            fprintf(stderr, "%s\n", err.msg);
+            return 1;
+        }
+    if (s == NULL)
+        return 2;
+    random_fill(value, sizeof value);
+
+    struct crowd c = { .s = s, .end = secrets, .secrets = secrets };
+    run("secret written (two entries)", &c, write_some, writers);
+    atomic_store(&c.next, 0);
+    run("secret overwritten", &c, write_some, writers);
+    atomic_store(&c.next, 0);
+    run("get, one thread", &c, read_some, 1);
+    atomic_store(&c.next, 0);
+    run("get, four threads", &c, read_some, 4);
+    list_all(s);
+    struct rusage r;
+    getrusage(RUSAGE_SELF, &r);
+    nftw(argv[2], add_size, 16, FTW_PHYS);
+    printf("on disk %.1f MB, most resident %.1f MB\n", bytes_on_disk / 1e6,
+           (double)r.ru_maxrss / 1e3);
+    storage_close(s);
+    return 0;
+}
