@@ -1,7 +1,7 @@
 /*
  * Figures of a storage driver: storage_bench DRIVER DIRECTORY [secrets] [writers] [log retention].
- * A secret is two entries written in one batch, as KV version 2 does: keys of some 100 bytes,
- * values of some 300.  CPU is the whole process's, all threads.
+ * A secret is two entries written in one batch, as KV version 2 writes one of 300 bytes: metadata
+ * (key 155 bytes, value 120) and version (key 156, value 345).  CPU is the whole process's.
  */
 #include <ftw.h>
 #include <pthread.h>
@@ -36,25 +36,33 @@ static void report(const char *what, size_t n, double wall, double cpu)
            cpu / (double)n * 1e6);
 }
 
-/* Spread as KV version 2's hashed and encrypted names are. */
-static struct str key_of(char out[128], size_t secret, int which)
+#define MOUNT "logical/6d76d9b5-3ffb-5934-9547-a035e891f3ac/4f0ee3b5-1c47-5a07-9f39-5d8d0f5c1a2b/"
+
+enum { METADATA_N = 120, VERSION_N = 345 };
+
+/* Spread as KV version 2's encrypted and hashed names are. */
+static struct str key_of(char out[192], size_t secret, int which)
 {
-    uint64_t h = (secret + 1) * 0x9E3779B97F4A7C15u;
-    const char *part = which == 0 ? "metadata" : "versions";
-    int n = snprintf(out, 128, "logical/6d76d9b5-3ffb-5934-9547-a035e891f3ac/%s/%03x/%016llx%016llx%06zu",
-                     part, (unsigned)(h & 0xFFF), (unsigned long long)h,
-                     (unsigned long long)(h * 31), secret % 1000000);
+    uint64_t h[4];
+    for (size_t i = 0; i < 4; i++)
+        h[i] = (secret + 1) * 0x9E3779B97F4A7C15u * (2 * i + 1);
+    const char *part = which == 0 ? "metadata/" : "versions/";
+    const char *slash = which == 0 ? "" : "/";
+    int n = snprintf(out, 192, MOUNT "%s%03x%s%013llx%016llx%016llx%016llx", part,
+                     (unsigned)(h[0] >> 52), slash, (unsigned long long)(h[0] & 0xFFFFFFFFFFFFF),
+                     (unsigned long long)h[1], (unsigned long long)h[2],
+                     (unsigned long long)(h[3] & 0xFFFFFFFFFFFFF));
     return (struct str){ out, (size_t)n };
 }
 
-static char value[300];
+static char value[VERSION_N];
 
 static int write_secret(struct storage *s, size_t secret, struct err *err)
 {
-    char a[128], b[128];
+    char a[192], b[192];
     struct storage_op ops[] = {
-        { STORAGE_PUT, key_of(a, secret, 0), { value, sizeof value } },
-        { STORAGE_PUT, key_of(b, secret, 1), { value, sizeof value } },
+        { STORAGE_PUT, key_of(a, secret, 0), { value, METADATA_N } },
+        { STORAGE_PUT, key_of(b, secret, 1), { value, VERSION_N } },
     };
     return storage_commit(s, ops, 2, err);
 }
@@ -82,7 +90,7 @@ static void *read_some(void *ctx)
     struct crowd *c = ctx;
     struct err err = { 0 };
     AUTO(buf_free) struct buf b = { 0 };
-    char key[128];
+    char key[192];
     while (atomic_fetch_add(&c->next, 1000) < c->end)
         for (int i = 0; i < 1000; i++) {
             buf_clear(&b);
@@ -116,7 +124,7 @@ static void list_all(struct storage *s)
     struct err err = { 0 };
     size_t folders = 0, entries = 0;
     double wall = now_s(), cpu = cpu_s();
-    struct str folder = STR("logical/6d76d9b5-3ffb-5934-9547-a035e891f3ac/versions/");
+    struct str folder = STR(MOUNT "versions/");
     if (storage_list(s, folder, STR(""), count, &folders, &err) < 0)
         exit(1);
     report("name listed, jumping over folders", folders, now_s() - wall, cpu_s() - cpu);
