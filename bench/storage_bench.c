@@ -94,7 +94,8 @@ static void *read_some(void *ctx)
     while (atomic_fetch_add(&c->next, 1000) < c->end)
         for (int i = 0; i < 1000; i++) {
             buf_clear(&b);
-            if (storage_get(c->s, key_of(key, random_below((uint32_t)c->secrets), 1), &b, &err) != 1)
+            size_t secret = random_below((uint32_t)c->secrets);
+            if (storage_get(c->s, key_of(key, secret, 1), &b, &err) != 1)
                 exit(1);
         }
     return NULL;

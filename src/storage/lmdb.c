@@ -378,7 +378,7 @@ static int delete_one(struct writing *w, const struct change *c)
     return rc != 0 ? rc : mdb_cursor_del(w->data, 0);
 }
 
-/* In key order the B+tree's pages are met one after the other; of one key the last change counts. */
+/* In key order, so that pages are met one after the other; of one key the last change counts. */
 static int write_data(struct writing *w, struct change *const *sorted, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
