@@ -101,8 +101,8 @@ struct str time_format(struct arena *a, int64_t unix_ns)
     struct date d = date_of(days);
     int t = (int)in_day;
     char fraction[12];
-    return arena_printf(a, "%04d-%02d-%02dT%02d:%02d:%02d%sZ", (int)d.year, d.month, d.day, t / 3600,
-                        t / 60 % 60, t % 60, fraction_text(ns, fraction));
+    return arena_printf(a, "%04d-%02d-%02dT%02d:%02d:%02d%sZ", (int)d.year, d.month, d.day,
+                        t / 3600, t / 60 % 60, t % 60, fraction_text(ns, fraction));
 }
 
 /* ------------------------------------------------------------------ instants */
@@ -118,7 +118,7 @@ static const struct {
     int least, most;
 } parts[PARTS] = {
     [YEAR] = { "", 4, "2006", "year", 0, 9999 },     [MONTH] = { "-", 2, "01", "month", 1, 12 },
-    [DAY] = { "-", 2, "02", "day", 1, 31 },          [HOUR] = { "T", 2, "15", "hour", 0, 23 },
+    [DAY] = { "-", 2, "02", "day", 0, 99 },          [HOUR] = { "T", 2, "15", "hour", 0, 23 },
     [MINUTE] = { ":", 2, "04", "minute", 0, 59 },    [SECOND] = { ":", 2, "05", "second", 0, 59 },
 };
 
@@ -133,7 +133,8 @@ static int not_time(struct str whole, struct str rest, const char *layout, struc
 static int bad_range(struct str whole, const char *what, struct err *err)
 {
     char text[QUOTED_MAX];
-    return err_set(err, ERR_BAD_REQUEST, "parsing time %s: %s out of range", quoted(whole, text), what);
+    return err_set(err, ERR_BAD_REQUEST, "parsing time %s: %s out of range", quoted(whole, text),
+                   what);
 }
 
 /* ${digits} digits at the start of ${rest}; steps over them. */
@@ -159,13 +160,13 @@ static int take_parts(struct str whole, struct str *rest, int v[PARTS], struct e
         if (!str_starts(*rest, before))
             return not_time(whole, *rest, parts[i].before, err);
         *rest = str_from(*rest, before.n);
-        if (!take_digits(rest, parts[i].digits, &v[i]))
+        /* Go takes an hour of one digit too. */
+        if (!take_digits(rest, parts[i].digits, &v[i])
+            && (i != HOUR || !take_digits(rest, 1, &v[i])))
             return not_time(whole, *rest, parts[i].layout, err);
         if (v[i] < parts[i].least || v[i] > parts[i].most)
             return bad_range(whole, parts[i].name, err);
     }
-    if (v[DAY] > month_days(v[YEAR], v[MONTH]))
-        return bad_range(whole, "day", err);
     return 0;
 }
 
@@ -217,6 +218,8 @@ int time_parse(struct str s, int64_t *unix_ns, struct err *err)
         return err_set(err, ERR_BAD_REQUEST, "parsing time %s: extra text: %s", quoted(s, text),
                        quoted(rest, left));
     }
+    if (v[DAY] < 1 || v[DAY] > month_days(v[YEAR], v[MONTH]))
+        return bad_range(s, "day", err);
     whole_s = days_of(v[YEAR], v[MONTH], v[DAY]) * 86400 + v[HOUR] * 3600 + v[MINUTE] * 60
               + v[SECOND] - offset;
     if (whole_s == days_of(1, 1, 1) * 86400 && fraction == 0) {
@@ -264,7 +267,8 @@ static struct str in_unit(struct arena *a, const char *sign, uint64_t ns, int di
         n--;
     if (fraction[n - 1] == '.')
         n = 0;
-    return arena_printf(a, "%s%llu%.*s%s", sign, (unsigned long long)(ns / scale), n, fraction, unit);
+    return arena_printf(a, "%s%llu%.*s%s", sign, (unsigned long long)(ns / scale), n, fraction,
+                        unit);
 }
 
 struct str duration_format(struct arena *a, int64_t ns)

@@ -11,8 +11,8 @@
 /* RFC 3339, UTC, up to nanoseconds with trailing zeros cut: "2026-01-02T03:04:05.06Z". */
 struct str time_format(struct arena *a, int64_t unix_ns);
 /*
- * Any offset, any fraction (cut to nanoseconds). -1: ERR_BAD_REQUEST, texts as Go's; also for a year
- * that nanoseconds in 64 bits do not reach (before 1678, after 2261), but for TIME_ZERO's.
+ * Any offset, any fraction (cut to nanoseconds). -1: ERR_BAD_REQUEST, texts as Go's; also for an
+ * instant that 64 bits of nanoseconds do not reach (before 1677, after 2262), but for TIME_ZERO's.
  */
 int time_parse(struct str s, int64_t *unix_ns, struct err *err) MUST_USE;
 
