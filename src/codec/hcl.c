@@ -360,7 +360,7 @@ static void add_unindented(struct str body, struct str indent, struct buf *out)
 
 static int scan_heredoc(struct parser *p, struct token *t)
 {
-    struct str head, line;
+    struct str head = STR(""), line;
     p->at += 2;
     (void)take_line(p, &head);
     while (head.n > 0 && head.p[head.n - 1] == '\r')

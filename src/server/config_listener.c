@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 
+#include "server/config_table.h"
+
 #define SECOND_NS ((int64_t)1000000000)
 
 #define AT(field) offsetof(struct config_listener, field)
