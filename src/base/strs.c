@@ -97,3 +97,10 @@ bool strs_equal(const struct strs *a, const struct strs *b)
             return false;
     return true;
 }
+
+int strs_collect_name(void *ctx, struct str name)
+{
+    struct strs_collect *c = ctx;
+    strs_add(c->arena, c->list, arena_dup(c->arena, name));
+    return arena_failed(c->arena) ? 1 : 0;
+}

@@ -23,6 +23,12 @@ struct strs strs_split(struct arena *a, struct str s, char sep);
 struct str strs_join(struct arena *a, const struct strs *list, struct str between);
 /* A deep copy into ${a}. */
 struct strs strs_copy(struct arena *a, const struct strs *list);
+/* A callback for storage_list: copies each name into the list. ${ctx} is a struct strs_collect. */
+struct strs_collect {
+    struct arena *arena;
+    struct strs *list;
+};
+int strs_collect_name(void *ctx, struct str name);
 bool strs_equal(const struct strs *a, const struct strs *b);
 
 #endif

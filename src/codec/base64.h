@@ -11,11 +11,11 @@ struct str base64_encode(struct arena *a, struct str bytes);
 struct str base64url_encode(struct arena *a, struct str bytes);
 struct str hex_encode(struct arena *a, struct str bytes);
 
-/* -1: ERR_BAD_REQUEST, text as Go's ("illegal base64 data at input byte 4"). */
+/* Line ends are skipped.  -1: ERR_BAD_REQUEST as Go's ("illegal base64 data at input byte 4"). */
 int base64_decode(struct arena *a, struct str text, struct str *out, struct err *err) MUST_USE;
 /* URL alphabet; padding may be there or not. */
 int base64url_decode(struct arena *a, struct str text, struct str *out, struct err *err) MUST_USE;
-/* Either case. -1: ERR_BAD_REQUEST. */
+/* Either case. -1: ERR_BAD_REQUEST, text as Go's. */
 int hex_decode(struct arena *a, struct str text, struct str *out, struct err *err) MUST_USE;
 
 /* The same, appended to a buffer that wipes itself. */

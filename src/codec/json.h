@@ -24,11 +24,12 @@ struct json {
 
 /*
  * Parse the first value of ${text}; ${used} (may be NULL) gets the number of bytes read, white
- * space before the value included, or on failure the offset of what is wrong.  As Go's decoder: a repeated member's last value wins; lone
- * surrogates and bytes that are not UTF-8 become U+FFFD; nesting beyond 10,000 is refused.  The
- * strings are copied to the arena or borrowed from ${text}, which must live as long as the tree.
- * -1: ERR_BAD_REQUEST with the text of Go's decoder ("EOF" when there is no value, "unexpected EOF"
- * when it is cut short), ERR_NOMEM.
+ * space before the value included, or on failure the offset of what is wrong.  As Go's decoder: a
+ * repeated member's last value wins; lone surrogates and bytes that are not UTF-8 become U+FFFD;
+ * nesting beyond 10,000 is refused.  The strings are copied to the arena or borrowed from ${text},
+ * which must live as long as the tree.
+ * -1: ERR_BAD_REQUEST with the text of Go's decoder ("EOF" when there is no value, "unexpected
+ * EOF" when it is cut short), ERR_NOMEM.
  */
 int json_parse(struct arena *a, struct str text, struct json **out, size_t *used,
                struct err *err) MUST_USE;
@@ -92,8 +93,8 @@ struct str json_get_str(const struct json *object, const char *key);
 int64_t json_get_int(const struct json *object, const char *key, int64_t otherwise);
 bool json_get_bool(const struct json *object, const char *key, bool otherwise);
 /*
- * The value of a number, false when it is none or does not fit.  As Go's json.Number.Int64, a whole
- * number has neither fraction nor exponent: 5.0 and 1e3 are none.
+ * The value of a number, false when it is none or does not fit.  As Go's json.Number.Int64, a
+ * whole number has neither fraction nor exponent: 5.0 and 1e3 are none.
  */
 bool json_to_i64(const struct json *v, int64_t *out);
 bool json_to_double(const struct json *v, double *out);

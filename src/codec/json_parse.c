@@ -58,13 +58,16 @@ static int cut_short(struct parser *ps)
     return err_set(ps->err, ERR_BAD_REQUEST, empty ? "EOF" : "unexpected EOF");
 }
 
-/* The text ends at ${at}, or holds a byte there that must not be. */
+/*
+ * There is a byte at ${at} that must not be, or the text ends there inside a word, a number or an
+ * escape: Go's Unmarshal then speaks of a space, which it puts behind each text.
+ */
 static int refuse(struct parser *ps, const char *at, const char *where)
 {
-    if (at >= ps->end)
+    if (at >= ps->end && !ps->whole)
         return cut_short(ps);
     char quoted[12];
-    quote_byte((unsigned char)*at, quoted);
+    quote_byte(at >= ps->end ? ' ' : (unsigned char)*at, quoted);
     ps->p = at;
     return err_set(ps->err, ERR_BAD_REQUEST, "invalid character %s %s", quoted, where);
 }
@@ -453,7 +456,9 @@ static int parse_key(struct parser *ps)
     ps->p++;
     TRY(parse_string(ps, &ps->key));
     skip_space(ps);
-    if (ps->p >= ps->end || *ps->p != ':')
+    if (ps->p >= ps->end)
+        return cut_short(ps);
+    if (*ps->p != ':')
         return refuse(ps, ps->p, "after object key");
     ps->p++;
     return VALUE;

@@ -224,7 +224,8 @@ static bool push(struct printer *pr, const struct json *v)
         members_list(v, slots);
         members_sort(slots, slots + n, n);
     }
-    pr->frames[pr->depth++] = (struct frame){ v, v->first, pr->used, pr->used, pr->used + n, sorted };
+    pr->frames[pr->depth++] =
+        (struct frame){ v, v->first, pr->used, pr->used, pr->used + n, sorted };
     pr->used += n;
     return true;
 }

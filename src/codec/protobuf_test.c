@@ -156,9 +156,9 @@ static void nanos_of_a_timestamp_count_forward(void **state)
     struct buf b = { 0 };
 
     protobuf_add_timestamp(&b, 1, -1); /* seconds -1, nanos 999999999 */
-    assert_written(&b, "0a1008ffffffffffffffffff0110ff93ebdc03");
+    assert_written(&b, "0a1108ffffffffffffffffff0110ff93ebdc03");
     protobuf_add_duration(&b, 1, -1500000000); /* seconds -1, nanos -500000000 */
-    assert_written(&b, "0a1608ffffffffffffffffff011080b6cb91feffffffff01");
+    assert_written(&b, "0a1608ffffffffffffffffff011080b6ca91feffffffff01");
 }
 
 static void a_pair_reads_what_is_there(void **state)

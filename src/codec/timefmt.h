@@ -10,7 +10,10 @@
 
 /* RFC 3339, UTC, up to nanoseconds with trailing zeros cut: "2026-01-02T03:04:05.06Z". */
 struct str time_format(struct arena *a, int64_t unix_ns);
-/* Any offset, any fraction. -1: ERR_BAD_REQUEST. */
+/*
+ * Any offset, any fraction (cut to nanoseconds). -1: ERR_BAD_REQUEST, texts as Go's; also for an
+ * instant that 64 bits of nanoseconds do not reach (before 1677, after 2262), but for TIME_ZERO's.
+ */
 int time_parse(struct str s, int64_t *unix_ns, struct err *err) MUST_USE;
 
 /* As Go's Duration.String: "1h30m0s", "1.5s", "300ms", "0s". */

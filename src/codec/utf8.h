@@ -26,7 +26,8 @@ static inline size_t utf8_len(const char *p, size_t n)
     return n < 4 || (u[3] & 0xC0) != 0x80 ? 0 : 4;
 }
 
-/* Write ${rune} (no surrogate, at most 0x10FFFF) to ${out}, which has 4 bytes; returns its length. */
+/* Write ${rune} (no surrogate, at most 0x10FFFF) to ${out}, which has 4 bytes; returns its length.
+ */
 static inline size_t utf8_put(char *out, uint32_t rune)
 {
     if (rune < 0x80) {

@@ -6,6 +6,7 @@
 #include "core/login.h"
 #include "core/router.h"
 #include "core/wrap.h"
+#include "logical/cidr.h"
 
 static const struct log lg = { "core" };
 
@@ -38,11 +39,14 @@ static int identify(const struct active *on, struct request *req, const struct t
     int found = token_lookup(on->tokens, req->token, out, &req->err);
     if (found < 0)
         return -1;
+    if (found == 0 && str_starts(req->path, STR("sys/wrapping/")))
+        return err_set(&req->err, ERR_BAD_REQUEST,
+                       "wrapping token is not valid or does not exist");
     if (found == 0)
         return unknown_token(req);
     const struct token_entry *e = *out;
     if (e->bound_cidrs.n > 0
-        && (req->peer == NULL || !token_cidr_allows(&e->bound_cidrs, req->peer->addr)))
+        && (req->peer == NULL || !cidr_allows(&e->bound_cidrs, req->peer->addr)))
         return unknown_token(req);
     req->caller = (void *)e;
     req->token_accessor = e->accessor;
@@ -231,8 +235,6 @@ static int without_token(const struct active *on, struct request *req, struct re
     int result = route_call(req, resp);
     if (result < 0 && req->err.code == ERR_MUST_WAIT)
         return -1;
-    if (result < 0 && !is_bare(req->err.code))
-        wrap_error(&req->err);
     if (result > 0 && resp->auth != NULL)
         result = login_finish(on, req, resp);
     return finish(on, req, resp, NULL, result);

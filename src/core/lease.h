@@ -35,6 +35,10 @@ struct lease_calls {
                        struct auth **out, struct err *err);
     /* End the token whose salted id it is, with its children. */
     int (*revoke_token)(void *ctx, struct str sid, struct err *err);
+    /* Salted id of a token, in ${a}; is that token still stored? 1, 0, -1. */
+    int (*token_sid)(void *ctx, struct arena *a, struct str token, struct str *sid,
+                     struct err *err);
+    int (*token_stored)(void *ctx, struct str token, struct err *err);
     /* Default and maximum TTL of the mount that serves ${path}, in seconds. */
     void (*mount_ttls)(void *ctx, struct str path, int64_t *default_s, int64_t *max_s);
 };
@@ -81,14 +85,15 @@ int lease_load(struct lease_book *b, struct arena *a, struct str id, struct leas
                struct err *err) MUST_USE;
 
 /*
- * Renew by ${increment_s} (0: as issued).  ${out} has the new terms.  -1: ERR_BAD_REQUEST with
- * "lease not found", "lease is not renewable", "lease expired" ...
+ * Renew by ${increment_s} (0: as issued).  ${resp} gets the new terms (lease or auth), the secret's
+ * data, and a warning when the maximum cut them.  -1: ERR_BAD_REQUEST with "lease not found",
+ * "lease is not renewable", "lease expired" ...
  */
 int lease_renew(struct lease_book *b, struct arena *a, struct str id, int64_t increment_s,
-                struct lease **out, struct err *err) MUST_USE;
-/* Renew a token's own lease. Fills ${out} (ttl, policies ...).  -1 as above. */
+                struct response *resp, struct err *err) MUST_USE;
+/* Renew a token's own lease: fills resp->auth. */
 int lease_renew_token(struct lease_book *b, struct arena *a, struct str sid, struct str path,
-                      int64_t increment_s, struct auth **out, struct err *err) MUST_USE;
+                      int64_t increment_s, struct response *resp, struct err *err) MUST_USE;
 
 /* Revoke one; ${force} goes on when the engine fails.  0 also when there is none. */
 int lease_revoke(struct lease_book *b, struct str id, bool force, struct err *err) MUST_USE;

@@ -125,6 +125,20 @@ static int revoke_token(void *ctx, struct str sid, struct err *err)
     return result;
 }
 
+static int sid_of(void *ctx, struct arena *a, struct str token, struct str *sid, struct err *err)
+{
+    return token_sid(((const struct active *)ctx)->tokens, a, token, sid, err);
+}
+
+static int token_stored(void *ctx, struct str token, struct err *err)
+{
+    const struct token_entry *e;
+    epoch_enter();
+    int found = token_lookup_pending(((const struct active *)ctx)->tokens, token, &e, err);
+    epoch_leave();
+    return found;
+}
+
 static void mount_ttls(void *ctx, struct str path, int64_t *default_s, int64_t *max_s)
 {
     const struct active *on = ctx;
@@ -147,6 +161,8 @@ struct lease_calls revoke_calls(const struct active *on)
         .renew_secret = renew_secret,
         .renew_login = renew_login,
         .revoke_token = revoke_token,
+        .token_sid = sid_of,
+        .token_stored = token_stored,
         .mount_ttls = mount_ttls,
     };
 }

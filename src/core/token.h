@@ -25,7 +25,6 @@ struct token_entry {
     int64_t created_s, ttl_s, explicit_max_ttl_s, period_s;
     struct str sid;       /* salted id: "h" and 64 hex digits, or 40 hex digits of a custom id */
     bool root;            /* policies hold "root" */
-    bool no_identity_policies;
 };
 
 struct token_parts {
@@ -49,6 +48,9 @@ void token_store_invalidate(struct token_store *t, struct str key);
  */
 int token_lookup(struct token_store *t, struct str token, const struct token_entry **out,
                  struct err *err) MUST_USE;
+/* The same, but finds a token too that is in its last use (it may still look at itself). */
+int token_lookup_pending(struct token_store *t, struct str token, const struct token_entry **out,
+                         struct err *err) MUST_USE;
 /* By accessor: 1, 0, -1. */
 int token_lookup_accessor(struct token_store *t, struct str accessor,
                           const struct token_entry **out, struct err *err) MUST_USE;
@@ -86,8 +88,5 @@ int token_accessors(struct token_store *t, struct arena *a, struct strs *out,
 
 /* Remove what points to nothing (parent index, accessors, leases of tokens that are gone). */
 int token_tidy(struct token_store *t, struct err *err) MUST_USE;
-
-/* True when ${addr} lies in one of the CIDRs (an empty list: true). */
-bool token_cidr_allows(const struct strs *cidrs, struct str addr);
 
 #endif

@@ -11,20 +11,28 @@
 int wrap_response(const struct active *on, struct request *req, struct response *resp,
                   int64_t ttl_s) MUST_USE;
 
-/* Is ${token} a wrapping token that lives (also a JWT-shaped one)? 1, 0, -1.  ${inner} gets the
- * token itself. Within an epoch section. */
-int wrap_check(const struct active *on, struct arena *a, struct str token,
-               const struct token_entry **out, struct err *err) MUST_USE;
+/* The same for an answer's finished JSON text; ${info} (in the request's arena) tells the token. */
+int wrap_text(const struct active *on, struct request *req, struct str text, struct str path,
+              int64_t ttl_s, struct wrap_info *info) MUST_USE;
 
-/* The stored answer's JSON text, in ${a}; the token is spent. 1, 0 none, -1. */
-int wrap_open(const struct active *on, struct request *req, const struct token_entry *e,
+/*
+ * Is ${token} a wrapping token that lives? 1 and its entry, 0, -1.  Within an epoch section.
+ */
+int wrap_find(const struct active *on, struct str token, const struct token_entry **out,
+              struct err *err) MUST_USE;
+
+/* True for a token that may only fetch an answer (its one policy is response-wrapping). */
+bool wrap_is_wrapping_token(const struct token_entry *e);
+
+/* The stored answer's JSON text, in ${a}. 1, 0 there is none, -1.  Does not spend the token. */
+int wrap_open(const struct active *on, struct arena *a, const struct token_entry *e,
               struct str *json, struct err *err) MUST_USE;
 
-/* What sys/wrapping/lookup tells: creation path, time and ttl. 1, 0, -1. */
-int wrap_info_load(const struct active *on, struct arena *a, const struct token_entry *e,
-                   struct wrap_info *out, struct err *err) MUST_USE;
+/* End the token with all it holds. */
+int wrap_spend(const struct active *on, const struct token_entry *e, struct err *err) MUST_USE;
 
-/* May this token only fetch its answer (policy response-wrapping)? */
-bool wrap_is_wrapping_token(const struct token_entry *e);
+/* What sys/wrapping/lookup tells: creation path, time and ttl. 1, 0, -1. */
+int wrap_load_info(const struct active *on, struct arena *a, const struct token_entry *e,
+                   struct wrap_info *out, struct err *err) MUST_USE;
 
 #endif
