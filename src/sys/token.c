@@ -1,4 +1,4 @@
-/* auth/token/: tokens looked up, renewed and revoked; creation and roles have files of their own. */
+/* auth/token/: tokens looked up, renewed, revoked; token_make.c and token_roles.c do the rest. */
 #include "codec/timefmt.h"
 #include "core/handle.h"
 #include "sys/system.h"
@@ -101,7 +101,8 @@ static int describe(struct request *req, struct response *resp, const struct tok
     json_put_str(data, "accessor", e->accessor);
     put_list(data, "policies", &e->policies);
     json_put_str(data, "path", e->path);
-    json_put(data, "meta", e->meta == NULL ? json_null(req->arena) : json_copy(req->arena, e->meta));
+    json_put(data, "meta",
+             e->meta == NULL ? json_null(req->arena) : json_copy(req->arena, e->meta));
     json_put_str(data, "display_name", e->display_name);
     json_put_int(data, "num_uses", e->num_uses);
     json_put_bool(data, "orphan", e->parent.n == 0);
