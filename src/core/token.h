@@ -47,8 +47,8 @@ int token_use(struct token_store *t, const struct token_entry *e, bool *last,
               struct err *err) MUST_USE;
 
 /*
- * Make a token of ${e} (id, accessor, cubbyhole_id, created_s are made when empty or 0) and, where
- * it has a ttl, its lease from ${auth}; one commit.  Fills auth->client_token and accessor, whose
+ * Make a token of ${e} (id, accessor, cubbyhole_id, created_s are made when empty or 0) and, unless
+ * it is a root token of init or generate-root, its lease from ${auth}; one commit.  Fills auth->client_token and accessor, whose
  * strings live in ${a}.  ${e} of type TOKEN_BATCH is sealed into the token and stored nowhere.
  * -1: ERR_BAD_REQUEST when a custom id is taken ("cannot create a token with a duplicate ID").
  */
