@@ -29,6 +29,7 @@ struct http2 {
     size_t n_streams; /* all of them */
     size_t lent;      /* with a handler */
     size_t partial;   /* not yet received whole */
+    size_t pieces;    /* of streams, taken and not yet framed to their end */
     uint64_t stored;  /* bytes of bodies */
     enum waits waits;
     bool progress;    /* a request came whole since the deadline was set */
@@ -58,10 +59,12 @@ static const struct exchange_ops ops;
 static void set_deadline(struct http2 *h)
 {
     const struct site *site = h->c->site;
-    enum waits waits = h->partial > 0     ? FOR_BODY
-                       : h->lent > 0      ? FOR_HANDLER
-                       : h->n_streams > 0 ? FOR_WINDOW
-                                          : FOR_IDLE;
+    /* Answers that are not out, whole ones or pieces: the client's window is shut. */
+    bool unsent = h->n_streams > h->lent + h->partial || h->pieces > 0;
+    enum waits waits = h->partial > 0 ? FOR_BODY
+                       : unsent       ? FOR_WINDOW
+                       : h->lent > 0  ? FOR_HANDLER
+                                      : FOR_IDLE;
     if (h->c->out != NULL || h->session == NULL)
         return; /* the write has its own deadline */
     if (waits == FOR_BODY && h->waits == FOR_BODY && !h->progress)
@@ -115,14 +118,21 @@ static void stream_free(struct h2stream *st)
     exchange_free(st->x);
 }
 
+static void drop_piece(struct h2stream *st)
+{
+    if (st->piece == NULL)
+        return;
+    exchange_piece_done(st->x, st->piece);
+    st->piece = NULL;
+    st->h->pieces--;
+}
+
 /* The stream is closed: its handler, if any, will be the one to let go. */
 static void stream_gone(struct h2stream *st)
 {
     st->gone = true;
     no_longer_partial(st);
-    if (st->piece != NULL)
-        exchange_piece_done(st->x, st->piece);
-    st->piece = NULL;
+    drop_piece(st);
     if (st->x->stream != NULL) {
         exchange_stream_gone(st->x);
         if (st->lent && exchange_stream_ended(st->x)) {
@@ -337,6 +347,7 @@ static ssize_t read_pieces(struct h2stream *st, uint8_t *to, size_t n, uint32_t 
     if (st->piece == NULL) {
         st->piece = exchange_next_piece(st->x, &ended);
         st->piece_at = 0;
+        st->h->pieces += st->piece != NULL;
     }
     if (st->piece == NULL && ended) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -352,10 +363,8 @@ static ssize_t read_pieces(struct h2stream *st, uint8_t *to, size_t n, uint32_t 
     n = left < n ? left : n;
     memcpy(to, st->piece->bytes.p + st->piece_at, n);
     st->piece_at += n;
-    if (n == left) {
-        exchange_piece_done(st->x, st->piece);
-        st->piece = NULL;
-    }
+    if (n == left)
+        drop_piece(st);
     return (ssize_t)n;
 }
 

@@ -69,6 +69,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
         socklen_t n = sizeof addr;
         int fd = accept4(l->fd, (struct sockaddr *)&addr, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
+            l->short_of = false;
             deal(l, fd, &addr);
             continue;
         }
@@ -77,7 +78,9 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
         if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO || errno == EPERM)
             continue;
         /* Out of descriptors or memory: asking again at once would spin. */
-        LOG(&lg, WARN, "accept failed, pausing: error=%s", strerror(errno));
+        if (!l->short_of)
+            LOG(&lg, WARN, "accept failed, pausing: error=%s", strerror(errno));
+        l->short_of = true;
         (void)uv_poll_stop(&l->poll);
         (void)uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
         return;

@@ -69,7 +69,7 @@ static void release(struct serve1 *h)
 
 static void finish_connection(struct serve1 *h)
 {
-    if (h->discards)
+    if (h->discards || h->start < h->n)
         conn_finish(h->c);
     else
         conn_close(h->c);

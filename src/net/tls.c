@@ -306,7 +306,17 @@ void tls_free(struct tls *t)
     free(t);
 }
 
-/* What a failed call means. The error queue is the thread's: leave it empty. */
+/*
+ * The error queue is the thread's, and SSL_get_error looks into it: what a handler left there must
+ * not be taken for ours.
+ */
+static void forget_errors(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
+/* What a failed call means. */
 static int outcome(struct tls *t, int rc)
 {
     int kind = SSL_get_error(t->ssl, rc);
@@ -325,7 +335,7 @@ static int outcome(struct tls *t, int rc)
 
 int tls_handshake(struct tls *t)
 {
-    ERR_clear_error();
+    forget_errors();
     int rc = SSL_do_handshake(t->ssl);
     if (rc == 1)
         return 1;
@@ -336,6 +346,7 @@ int tls_handshake(struct tls *t)
 ssize_t tls_read(struct tls *t, void *p, size_t n)
 {
     size_t got;
+    forget_errors();
     int rc = SSL_read_ex(t->ssl, p, n, &got);
     return rc == 1 ? (ssize_t)got : outcome(t, rc);
 }
@@ -343,6 +354,7 @@ ssize_t tls_read(struct tls *t, void *p, size_t n)
 ssize_t tls_write(struct tls *t, const void *p, size_t n)
 {
     size_t put;
+    forget_errors();
     int rc = SSL_write_ex(t->ssl, p, n, &put);
     if (rc == 1)
         return (ssize_t)put;
