@@ -190,8 +190,8 @@ static int bind_tcp(struct http_listener *l, struct str address, struct err *err
     AUTO(free_z) char *port_z = copy_z(port);
     if (host_z == NULL || port_z == NULL)
         return bad_address(address, "bad host", err);
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
-                              .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *list;
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV },
+                    *list;
     bool any = host.n == 0 || str_is(host, "::");
     int rc = getaddrinfo(any ? "::" : host_z, port_z, &hints, &list);
     if (rc != 0)
@@ -216,8 +216,8 @@ static bool is_served(const struct sockaddr_un *addr)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return true;
-    bool served = connect(fd, (const struct sockaddr *)addr, sizeof *addr) == 0 ||
-                  errno != ECONNREFUSED;
+    bool served =
+        connect(fd, (const struct sockaddr *)addr, sizeof *addr) == 0 || errno != ECONNREFUSED;
     close(fd);
     return served;
 }
