@@ -61,6 +61,10 @@ static bool is_form(const struct http_request *h)
 {
     struct str type = http_header(h, "Content-Type", NULL);
     ptrdiff_t end = str_find_byte(type, ';');
+    struct str body = str_trim(h->body);
+    /* Clients like curl say "form" of JSON too: what begins like JSON is JSON. */
+    if (body.n > 0 && (body.p[0] == '{' || body.p[0] == '['))
+        return false;
     return str_eq_nocase(str_trim(end < 0 ? type : str_head(type, (size_t)end)),
                          STR("application/x-www-form-urlencoded"));
 }

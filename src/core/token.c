@@ -462,12 +462,6 @@ static bool has_lease(const struct token_entry *e)
     return e->ttl_s > 0 || !str_is(e->path, "auth/token/root");
 }
 
-/* Every service token but the first root token: one without a ttl has a lease without an end. */
-static bool has_lease(const struct token_entry *e)
-{
-    return e->ttl_s > 0 || !str_is(e->path, "auth/token/root");
-}
-
 /* Token, accessor, the parent's index and the lease: all or nothing. */
 static int commit_new(struct token_store *t, struct arena *a, const struct token_entry *e,
                       const struct auth *auth, struct err *err)
