@@ -1,4 +1,4 @@
-/* Tests of kv1 and cubbyhole: what goes in comes out, and nobody sees another's drawer. */
+/* Tests of kv1: what goes in comes out. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include "engines/cubbyhole.h"
 #include "engines/kv1.h"
 #include "logical/testing.h"
 
@@ -14,14 +13,6 @@ static int kv1(void **state)
 {
     static struct testing t;
     testing_open(&t, &engine_kv1);
-    *state = &t;
-    return 0;
-}
-
-static int cubbyhole(void **state)
-{
-    static struct testing t;
-    testing_open(&t, &engine_cubbyhole);
     *state = &t;
     return 0;
 }
@@ -102,45 +93,6 @@ static void what_is_stored_but_no_object_is_not_handed_out(void **state)
     testing_refuse(*state, OP_READ, "bad", NULL, ERR_CORRUPT, "json decoding failed: not an object");
 }
 
-static void each_token_has_its_own_drawer(void **state)
-{
-    struct testing *t = *state;
-    struct str first = t->cubbyhole_id;
-
-    testing_expect(t, OP_UPDATE, "a", "{\"k\":\"v\"}", NULL);
-    testing_expect(t, OP_UPDATE, "d/b", "{\"k\":\"v\"}", NULL);
-    t->cubbyhole_id = STR("BnoeTH3sEJa7VFcsL178Jo9k");
-    testing_absent(t, OP_READ, "a");
-    testing_absent(t, OP_LIST, "");
-    testing_expect(t, OP_UPDATE, "a", "{\"k\":\"mine\"}", NULL);
-    testing_expect(t, OP_LIST, "", NULL, "{\"keys\":[\"a\"]}");
-    t->cubbyhole_id = first;
-    testing_expect(t, OP_READ, "a", NULL, "{\"k\":\"v\"}");
-    assert_null(t->resp.lease);
-    testing_expect(t, OP_LIST, "", NULL, "{\"keys\":[\"a\",\"d/\"]}");
-    testing_expect(t, OP_DELETE, "a", NULL, "");
-    testing_absent(t, OP_READ, "a");
-}
-
-static void an_empty_drawer_write_is_our_fault_as_in_vault(void **state)
-{
-    testing_refuse(*state, OP_UPDATE, "e", "{}", ERR_INTERNAL, "missing data fields");
-}
-
-static void a_token_without_a_drawer_is_refused(void **state)
-{
-    static const char text[] =
-        "cubbyhole operations are only supported by \"service\" type tokens";
-    struct testing *t = *state;
-
-    t->cubbyhole_id = STR("");
-    testing_refuse(t, OP_READ, "a", NULL, ERR_BAD_REQUEST, text);
-    testing_refuse(t, OP_UPDATE, "a", "{\"a\":1}", ERR_BAD_REQUEST, text);
-    testing_refuse(t, OP_LIST, "", NULL, ERR_BAD_REQUEST, text);
-    testing_refuse(t, OP_DELETE, "a", NULL, ERR_BAD_REQUEST, text);
-    assert_int_equal(testing_count(t, ""), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,10 +102,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_write_without_fields_is_refused, kv1, tear_down),
         cmocka_unit_test_setup_teardown(what_is_stored_but_no_object_is_not_handed_out, kv1,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(each_token_has_its_own_drawer, cubbyhole, tear_down),
-        cmocka_unit_test_setup_teardown(an_empty_drawer_write_is_our_fault_as_in_vault, cubbyhole,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_token_without_a_drawer_is_refused, cubbyhole, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
