@@ -551,6 +551,38 @@ static void a_key_policy_of_another_kind_is_refused(void **state)
     }
 }
 
+/* ---- several at once ---- */
+
+enum { WRITERS = 4, WRITES = 50 };
+
+static void *write_often(void *shared)
+{
+    struct testing mine = *(struct testing *)shared;
+
+    mine.arena = NULL;
+    mine.text = (struct buf){ 0 };
+    for (int i = 0; i < WRITES; i++) {
+        testing_call(&mine, OP_UPDATE, "data/one", "{\"data\":{}}");
+        testing_call(&mine, OP_READ, "data/one", NULL);
+        testing_call(&mine, OP_LIST, "metadata/", NULL);
+    }
+    arena_free(mine.arena);
+    return NULL;
+}
+
+static void no_write_is_lost_among_many(void **state)
+{
+    struct testing *t = *state;
+    pthread_t threads[WRITERS];
+
+    for (int i = 0; i < WRITERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, write_often, t), 0);
+    for (int i = 0; i < WRITERS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(json_get_int(meta_of(t, "one"), "current_version", 0), WRITERS * WRITES);
+    assert_int_equal(testing_count(t, ""), 4 + 1 + 10);
+}
+
 /* ---- setting up and upgrading ---- */
 
 static void a_new_mount_has_what_vault_would_have_made(void **state)
@@ -733,6 +765,7 @@ int main(void)
         TEST_OF(fields_of_later_versions_survive_a_write, of_vault),
         TEST_OF(what_does_not_decode_is_told, of_vault),
         TEST_OF(a_key_policy_of_another_kind_is_refused, of_vault),
+        TEST(no_write_is_lost_among_many),
         TEST(a_new_mount_has_what_vault_would_have_made),
         TEST(a_missing_salt_is_made),
         TEST_OF(secrets_of_version_1_become_version_1_of_theirs, of_version_1),

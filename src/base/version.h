@@ -1,0 +1,1 @@
+#define VERSION_FULL "1.8.0"
