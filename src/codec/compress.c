@@ -69,6 +69,13 @@ int compress_gzip(struct str plain, struct buf *out, struct err *err)
     return 0;
 }
 
+int compress_snappy(struct str plain, struct buf *out, struct err *err)
+{
+    buf_byte(out, SNAPPY);
+    snappy_frame(plain, out);
+    return buf_check(out, err);
+}
+
 /* One step: what fits in the room that is made. 1: the stream goes on, 0: its end. */
 static int inflate_step(z_stream *z, struct buf *out, struct err *err)
 {

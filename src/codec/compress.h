@@ -12,6 +12,9 @@ enum { COMPRESS_OUT_MAX = 256 << 20 };
 /* Append 'G' and the gzip stream of ${plain}, as Vault writes mount tables. Any thread. */
 int compress_gzip(struct str plain, struct buf *out, struct err *err) MUST_USE;
 
+/* Append 'S' and a framed snappy stream of ${plain}, as Vault writes identity buckets. */
+int compress_snappy(struct str plain, struct buf *out, struct err *err) MUST_USE;
+
 /*
  * Append the plain value of ${stored}: 'G' gzip and 'S' framed snappy are undone, everything else
  * is plain already and copied.  -1: ERR_CORRUPT (also for 'L' LZW and '4' LZ4, which no version of

@@ -171,6 +171,24 @@ static void a_snappy_stream_may_not_exceed_its_limit(void **state)
     assert_int_equal(err.code, ERR_TOO_LARGE);
 }
 
+static void a_written_snappy_stream_has_its_checksum_and_comes_back(void **state)
+{
+    static char large[150000];
+    AUTO(buf_free) struct buf out = { 0 };
+    AUTO(buf_free) struct buf back = { 0 };
+    struct err err = { 0 };
+
+    assert_int_equal(compress_snappy(STR("123456789"), &out, &err), 0);
+    assert_true(str_eq(buf_str(&out), STR("S\xff\6\0\0sNaPpY\1\x0d\0\0" "\xe5\xb0\x8a\xc7"
+                                          "123456789")));
+    buf_clear(&out);
+    for (size_t i = 0; i < sizeof large; i++)
+        large[i] = (char)(i * i >> 7);
+    assert_int_equal(compress_snappy(str_mem(large, sizeof large), &out, &err), 0);
+    assert_int_equal(decompress(buf_str(&out), &back, &err), 0);
+    assert_true(str_eq(buf_str(&back), str_mem(large, sizeof large)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +199,7 @@ int main(void)
         cmocka_unit_test(snappy_copies_may_overlap_and_padding_is_skipped),
         cmocka_unit_test(refuses_damage_and_appends_nothing),
         cmocka_unit_test(a_snappy_stream_may_not_exceed_its_limit),
+        cmocka_unit_test(a_written_snappy_stream_has_its_checksum_and_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

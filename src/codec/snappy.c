@@ -139,3 +139,43 @@ int snappy_expand(struct str stream, size_t max, struct buf *out, struct err *er
     }
     return 0;
 }
+
+/* ---- writing ---- */
+
+/* CRC-32C (Castagnoli), four bits at a time, masked as framing_format.txt section 3 has it. */
+static uint32_t checksum(struct str s)
+{
+    static const uint32_t table[16] = {
+        0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3,
+        0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
+        0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
+    };
+    uint32_t crc = 0xffffffff;
+
+    for (size_t i = 0; i < s.n; i++) {
+        crc ^= (uint8_t)s.p[i];
+        crc = crc >> 4 ^ table[crc & 15];
+        crc = crc >> 4 ^ table[crc & 15];
+    }
+    crc = ~crc;
+    return (crc >> 15 | crc << 17) + 0xa282ead8;
+}
+
+static void add_le(struct buf *out, size_t v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        buf_byte(out, (char)(v >> (8 * i)));
+}
+
+void snappy_frame(struct str plain, struct buf *out)
+{
+    buf_add(out, STR("\xff\6\0\0sNaPpY"));
+    while (plain.n > 0) {
+        struct str part = str_head(plain, BLOCK_MAX);
+        buf_byte(out, CHUNK_PLAIN);
+        add_le(out, CHECKSUM + part.n, 3);
+        add_le(out, checksum(part), CHECKSUM);
+        buf_add(out, part);
+        plain = str_from(plain, part.n);
+    }
+}
