@@ -103,7 +103,8 @@ static void writes_the_public_key_as_vault_stores_it(void **state)
 
 static void refuses_numbers_that_are_no_ec_key(void **state)
 {
-    static const struct { const char *what; enum pkey_kind kind; struct pkey_ec numbers; } cases[] = {
+    static const struct { const char *what; enum pkey_kind kind; struct pkey_ec numbers; }
+    cases[] = {
         { "nothing", PKEY_P256, { { NULL, 0 }, { NULL, 0 }, { NULL, 0 } } },
         { "text", PKEY_P256, { STR_INIT("x"), STR_INIT("y"), STR_INIT("d") } },
         { "negative", PKEY_P256, { STR_INIT("-1"), STR_INIT("1"), STR_INIT("1") } },

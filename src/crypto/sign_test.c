@@ -99,12 +99,12 @@ static void gives_the_signature_of_rfc_8032(void **state)
     AUTO(arena_drop) struct arena *a = arena_new();
     AUTO(pkey_drop) struct pkey *k = NULL;
     AUTO(buf_free) struct buf sig = { 0 };
+    static const struct str hex =
+        STR_INIT("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb");
     struct str seed;
     struct err err = { 0 };
 
-    assert_int_equal(
-        hex_decode(a, STR("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb"), &seed,
-                   &err), 0);
+    assert_int_equal(hex_decode(a, hex, &seed, &err), 0);
     assert_int_equal(pkey_from_ed25519(seed, &k, &err), 0);
     assert_int_equal(sign_make(k, &(struct sign_how){ 0 }, STR("\x72"), &sig, &err), 0);
     assert_true(str_is(hex_encode(a, buf_str(&sig)),

@@ -12,7 +12,8 @@
 #define KEY16  "AAECAwQFBgcICQoLDA0ODw=="
 #define NONCE  STR_INIT("defghijklmno")
 #define RECORD(type, key, rest)                                                                    \
-    "{\"name\":\"k\",\"latest_version\":1,\"min_decryption_version\":1,\"type\":" #type "," rest     \
+    "{\"name\":\"k\",\"latest_version\":1,\"min_decryption_version\":1,\"type\":" #type ","        \
+    rest                                                                                           \
     ",\"keys\":{\"1\":{\"key\":\"" key "\"}}}"
 
 /* Version 1 of a key whose bytes count up from 0, the text "plaintext", the context "context". */
@@ -184,7 +185,8 @@ static void wants_the_context_of_a_derived_key(void **state)
 
 static void wants_twelve_bytes_of_nonce_for_convergent_1(void **state)
 {
-    static const struct str nonces[] = { { NULL, 0 }, STR_INIT("short"), STR_INIT("defghijklmnop") };
+    static const struct str nonces[] = { { NULL, 0 }, STR_INIT("short"),
+                                         STR_INIT("defghijklmnop") };
     AUTO(arena_drop) struct arena *a = arena_new();
     AUTO(key_drop) struct transit_key *k = key_of(a, vectors[6].record);
 

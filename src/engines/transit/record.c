@@ -45,7 +45,8 @@ int transit_spec_check(const struct transit_spec *spec, struct err *err)
     const struct transit_type_info *info = transit_type_info(spec->type);
 
     if (info->symmetric && spec->convergent && !spec->derived)
-        return err_set(err, ERR_INTERNAL, "convergent encryption requires derivation to be enabled");
+        return err_set(err, ERR_INTERNAL,
+                       "convergent encryption requires derivation to be enabled");
     if (!info->derives && (spec->derived || spec->convergent))
         return err_set(err, ERR_INTERNAL,
                        "key derivation and convergent encryption not supported for keys of type %s",
