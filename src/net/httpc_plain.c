@@ -238,10 +238,15 @@ static int read_more(struct exchange *x)
         }
         if (n == 0)
             return 0;
-        if (errno == EAGAIN || errno == EWOULDBLOCK)
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            /* Servers that send head and body apart wait for our acknowledgement between them. */
+            int on = 1;
+            setsockopt(x->p->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
             TRY(wait_for(x, x->p->fd, POLLIN));
-        else if (errno != EINTR)
+        }
+        else if (errno != EINTR) {
             return fail_errno(x->err, "read", x->p->origin, errno);
+        }
     }
 }
 
