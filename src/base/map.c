@@ -56,7 +56,7 @@ static const uint64_t *hash_key(void)
     return mine;
 }
 
-static uint64_t hash(struct str s)
+uint64_t map_hash(struct str s)
 {
     const uint64_t *k = hash_key();
     uint64_t v[4] = { k[0] ^ 0x736f6d6570736575ULL, k[1] ^ 0x646f72616e646f6dULL,
@@ -96,7 +96,7 @@ static struct map_slot *find(const struct map *m, struct str key, uint64_t h)
 
 void *map_get(const struct map *m, struct str key)
 {
-    const struct map_slot *s = find(m, key, hash(key));
+    const struct map_slot *s = find(m, key, map_hash(key));
     return s == NULL ? NULL : s->value;
 }
 
@@ -129,7 +129,7 @@ static int make_room(struct map *m, struct err *err)
 
 int map_put(struct map *m, struct str key, void *value, void **old, struct err *err)
 {
-    uint64_t h = hash(key);
+    uint64_t h = map_hash(key);
     struct map_slot *s = find(m, key, h);
     if (old != NULL)
         *old = s == NULL ? NULL : s->value;
@@ -155,7 +155,7 @@ static void drop_key(struct map_slot *s)
 
 void *map_remove(struct map *m, struct str key)
 {
-    struct map_slot *s = find(m, key, hash(key));
+    struct map_slot *s = find(m, key, map_hash(key));
     if (s == NULL)
         return NULL;
     void *value = s->value;

@@ -27,6 +27,9 @@ void *map_remove(struct map *m, struct str key);
  */
 bool map_next(const struct map *m, size_t *at, struct str *key, void **value);
 
+/* The hash that the table uses, for tables of another shape; differs from process to process. */
+uint64_t map_hash(struct str key);
+
 /* Release the keys and the table; ${free_value} (may be NULL) is called for every value. */
 void map_free(struct map *m, void (*free_value)(void *value));
 

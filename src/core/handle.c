@@ -21,8 +21,8 @@ static int wrap_error(struct err *err)
 /* Errors meant for the client as they are; all others of an engine are wrapped. */
 static bool is_bare(enum err_code code)
 {
-    return code == ERR_BAD_REQUEST || code == ERR_MUST_WAIT || code == ERR_NO_ROUTE
-           || code == ERR_NO_TOKEN || code == ERR_SEALED;
+    return code == ERR_BAD_REQUEST || code == ERR_DENIED || code == ERR_MUST_WAIT
+           || code == ERR_NO_ROUTE || code == ERR_NO_TOKEN || code == ERR_SEALED;
 }
 
 static int unknown_token(struct request *req)
@@ -99,6 +99,23 @@ static int permit(const struct active *on, struct request *req)
                                                 .needs_sudo = sudo },
                      &verdict);
     return verdict.allowed ? 0 : err_set(&req->err, ERR_DENIED, "permission denied");
+}
+
+int handle_is_sudo(const struct active *on, struct request *req)
+{
+    const struct policy_acl *acl;
+    struct policy_verdict verdict = { 0 };
+    if (req->root)
+        return 1;
+    TRY(policy_store_acl(on->policies, &req->policies, req->facts, &acl, &req->err));
+    policy_acl_check(acl,
+                     &(struct policy_question){ .op = req->op,
+                                                .path = req->path,
+                                                .data = req->data,
+                                                .wrap_ttl_s = req->wrap_ttl_s,
+                                                .needs_sudo = true },
+                     &verdict);
+    return verdict.sudo;
 }
 
 /* A token with limited uses is charged even when the request will be refused. */

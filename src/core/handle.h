@@ -19,6 +19,12 @@ int handle(struct lifecycle *l, struct request *req, struct response *resp);
  */
 int handle_authorize(const struct active *on, struct request *req);
 
+/*
+ * Does the caller of ${req}, which the pipeline has let through, hold root or the sudo capability
+ * on the request's path?  1, 0, -1 with req->err.  Within the pipeline's epoch section.
+ */
+int handle_is_sudo(const struct active *on, struct request *req) MUST_USE;
+
 /* An internal request to a mount's engine (revocation, renewal), without token and policy. */
 int handle_internal(const struct active *on, struct request *req, struct response *resp);
 

@@ -1,4 +1,4 @@
-/* Identity: entities, the people and machines behind logins, found by the alias they log in with. */
+/* Identity: entities, the people and machines behind logins, found by their aliases. */
 #ifndef CORE_IDENTITY_H
 #define CORE_IDENTITY_H
 

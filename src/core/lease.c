@@ -209,15 +209,10 @@ void lease_book_stop(struct lease_book *b)
 
 /* ---- new leases ---- */
 
-static struct str duration_text(struct arena *a, int64_t seconds)
-{
-    return duration_format(a, seconds * SECOND);
-}
-
 static void warn_capped(struct arena *a, struct response *resp, enum ttl_cap cap, int64_t asked,
                         int64_t max)
 {
-    struct str was = duration_text(a, asked), limit = duration_text(a, max);
+    struct str was = ttl_text(a, asked), limit = ttl_text(a, max);
     if (cap == TTL_PERIOD_CAPPED)
         response_warn(resp,
                       "period of \"" STR_FMT "\" exceeded the effective max_ttl of \"" STR_FMT
@@ -291,7 +286,7 @@ int lease_prepare_token(struct lease_book *b, struct arena *a, struct str sid, s
         .token_type = TOKEN_SERVICE,
         .auth = &kept,
         .issued_ns = now_ns,
-        .expires_ns = now_ns + auth->ttl_s * SECOND,
+        .expires_ns = auth->ttl_s > 0 ? now_ns + auth->ttl_s * SECOND : TIME_ZERO,
         .renewed_ns = TIME_ZERO,
     };
     TRY(lease_entry_print(a, &l, &text, err));

@@ -40,7 +40,7 @@ void login_settle_ttl(const struct active *on, struct request *req, struct respo
     struct auth *auth = resp->auth;
     const int64_t second = 1000000000;
     enum ttl_cap cap;
-    int64_t max, asked = auth->period_s > 0 ? auth->period_s : auth->ttl_s;
+    int64_t max;
     struct ttl_terms terms = {
         .increment = increment_s,
         .backend = auth->ttl_s,
@@ -50,11 +50,14 @@ void login_settle_ttl(const struct active *on, struct request *req, struct respo
         .now = req->now_ns / second,
     };
     mounts_ttls(on->mounts, req->mount, &terms.mount_default, &terms.mount_max);
+    int64_t asked = auth->period_s > 0 ? auth->period_s
+                    : increment_s > 0  ? increment_s
+                    : auth->ttl_s > 0  ? auth->ttl_s
+                                       : terms.mount_default;
     auth->ttl_s = ttl_calculate(&terms, &cap, &max);
     if (cap == TTL_FITS)
         return;
-    struct str was = duration_format(req->arena, asked * second);
-    struct str limit = duration_format(req->arena, max * second);
+    struct str was = ttl_text(req->arena, asked), limit = ttl_text(req->arena, max);
     if (cap == TTL_PERIOD_CAPPED)
         response_warn(resp,
                       "period of \"" STR_FMT "\" exceeded the effective max_ttl of \"" STR_FMT

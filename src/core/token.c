@@ -453,6 +453,15 @@ static int accessor_text(struct arena *a, const struct token_entry *e, struct bu
     return buf_check(out, err);
 }
 
+/*
+ * Every service token has a lease but for the root tokens that no token made (init and
+ * generate-root): a prefix revocation finds those that never expire, too.
+ */
+static bool has_lease(const struct token_entry *e)
+{
+    return e->ttl_s > 0 || !str_is(e->path, "auth/token/root");
+}
+
 /* Token, accessor, the parent's index and the lease: all or nothing. */
 static int commit_new(struct token_store *t, struct arena *a, const struct token_entry *e,
                       const struct auth *auth, struct err *err)
@@ -472,7 +481,7 @@ static int commit_new(struct token_store *t, struct arena *a, const struct token
         key = arena_cat(a, parent_prefix(a, parent_sid), e->sid);
         ops[n++] = (struct storage_op){ STORAGE_PUT, key, STR("") };
     }
-    if (e->ttl_s > 0) {
+    if (has_lease(e)) {
         struct storage_op lease = { .kind = STORAGE_PUT };
         TRY(lease_prepare_token(t->parts.leases, a, e->sid, e->path, auth, &lease.key,
                                 &lease.value, err));
@@ -498,10 +507,10 @@ int token_create(struct token_store *t, struct arena *a, struct token_entry *e, 
     auth->accessor = e->accessor;
     TRY(commit_new(t, a, e, auth, err));
     cache_forget(t, e->id);
-    if (e->ttl_s == 0)
+    if (!has_lease(e))
         return 0;
     return lease_token_committed(t->parts.leases, e->sid, e->path,
-                                 now_ns + e->ttl_s * 1000000000, err);
+                                 e->ttl_s > 0 ? now_ns + e->ttl_s * 1000000000 : INT64_MAX, err);
 }
 
 /* ---- revocation ---- */

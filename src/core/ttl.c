@@ -1,6 +1,8 @@
 /* The rule of Vault's docs ("Token time-to-live, periodic tokens, and explicit max TTLs"). */
 #include "core/ttl.h"
 
+#include "codec/timefmt.h"
+
 static int64_t least_set(int64_t max, int64_t other)
 {
     return other > 0 && other < max ? other : max;
@@ -36,4 +38,14 @@ int64_t ttl_calculate(const struct ttl_terms *t, enum ttl_cap *capped, int64_t *
     if (max_out != NULL)
         *max_out = max;
     return ttl;
+}
+
+struct str ttl_text(struct arena *a, int64_t seconds)
+{
+    struct str s = duration_format(a, seconds * 1000000000);
+    if (str_ends(s, STR("m0s")))
+        s.n -= 2;
+    if (str_ends(s, STR("h0m")))
+        s.n -= 2;
+    return s;
 }

@@ -2,7 +2,7 @@
 #ifndef CORE_TTL_H
 #define CORE_TTL_H
 
-#include "base/attr.h"
+#include "base/arena.h"
 
 /* All in seconds; 0: not set. */
 struct ttl_terms {
@@ -22,5 +22,8 @@ enum ttl_cap { TTL_FITS, TTL_CAPPED, TTL_PERIOD_CAPPED };
  * the maximum that did.  A negative result means that the maximum has passed.
  */
 int64_t ttl_calculate(const struct ttl_terms *t, enum ttl_cap *capped, int64_t *max);
+
+/* Seconds as Vault's warnings name them: as Go, without trailing zero parts ("1h30m", "5h"). */
+struct str ttl_text(struct arena *a, int64_t seconds);
 
 #endif

@@ -7,9 +7,16 @@
 
 /*
  * ${key_base64}: a public key, binary, in base64 as Vault's API takes it.  ${out} gets the binary
- * OpenPGP message, ${fingerprint} 40 hex digits; both in ${a}.  -1: ERR_BAD_REQUEST.
+ * OpenPGP message, ${fingerprint} the primary key's 40 hex digits in lower case; both in ${a}.
+ * -1: as pgp_check.  Any thread; the first call loads the library.
  */
 int pgp_encrypt(struct arena *a, struct str key_base64, struct str plain, struct str *out,
                 struct str *fingerprint, struct err *err) MUST_USE;
+
+/*
+ * Can shares be encrypted to this key? -1: ERR_BAD_REQUEST with Vault's text; ERR_INTERNAL when
+ * the OpenPGP library is not installed.
+ */
+int pgp_check(struct str key_base64, struct err *err) MUST_USE;
 
 #endif

@@ -9,8 +9,7 @@ static int own_key(struct request *req, struct str *key)
     if (req->cubbyhole_id.n == 0)
         return err_set(&req->err, ERR_BAD_REQUEST,
                        "cubbyhole operations are only supported by \"service\" type tokens");
-    *key = arena_printf(req->arena, STR_FMT "/" STR_FMT, STR_ARG(req->cubbyhole_id),
-                        STR_ARG(req->rel));
+    *key = arena_cat(req->arena, arena_cat(req->arena, req->cubbyhole_id, STR("/")), req->rel);
     return arena_check(req->arena, &req->err);
 }
 

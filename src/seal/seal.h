@@ -5,6 +5,7 @@
 #ifndef SEAL_SEAL_H
 #define SEAL_SEAL_H
 
+#include "base/buf.h"
 #include "base/secret.h"
 #include "base/strs.h"
 #include "storage/storage.h"
@@ -28,12 +29,21 @@ int seal_config_load(struct storage *physical, struct arena *a, struct str key,
                      struct seal_config *out, struct err *err) MUST_USE;
 
 /*
- * Vault's rules with Vault's texts ("threshold cannot be greater than shares", ...).
+ * Vault's rules with Vault's texts ("threshold cannot be larger than shares", ...).
  * -1: ERR_BAD_REQUEST.
  */
 int seal_config_check(const struct seal_config *c, struct err *err) MUST_USE;
 
-/* Encrypt the root key under the key-encryption key: bytes of core/hsm/barrier-unseal-keys. */
+/*
+ * Encrypt ${text} under the key-encryption key into an EncryptedBlobInfo, appended: what a Shamir
+ * seal does for core/hsm/barrier-unseal-keys, core/recovery-key and a snapshot's checksums.
+ * -1: ERR_DENIED when the key's length is wrong.
+ */
+int seal_encrypt(struct str kek, struct str text, struct buf *out, struct err *err) MUST_USE;
+/* The reverse. -1: ERR_DENIED when the key is wrong, ERR_CORRUPT when the entry is. */
+int seal_decrypt(struct str kek, struct str entry, struct buf *out, struct err *err) MUST_USE;
+
+/* The root key as its entry core/hsm/barrier-unseal-keys, appended. -1: as seal_encrypt. */
 int seal_wrap_root_key(struct str kek, struct str root_key, struct buf *out,
                        struct err *err) MUST_USE;
 /* The reverse. -1: ERR_DENIED when the key is wrong, ERR_CORRUPT when the entry is. */

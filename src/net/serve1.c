@@ -1,0 +1,770 @@
+/* HTTP/1.1 on a connection: reading requests, sending answers, one at a time. */
+#include "net/serve1.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "net/exchange.h"
+#include "net/http1.h"
+#include "net/http2.h"
+
+enum {
+    BODY_STEP = 65536,   /* a body's buffer grows at least by this */
+    TLS_RECORD = 16384,  /* head and body up to this leave as one record */
+    HEAD_TAIL = 96,      /* room in a head for what the loop adds: date, connection, end */
+};
+
+enum stage {
+    HEAD,    /* reading a request's head, or idle */
+    BODY,    /* reading its body */
+    HANDLER, /* it is being answered */
+    SENDING, /* the answer does not fit the socket yet */
+    STREAM,  /* the answer comes in pieces */
+    DONE,    /* the answer is out */
+};
+
+struct serve1 {
+    struct conn *c;
+    enum stage stage;
+    bool running;      /* run() is up the stack */
+    bool close_after;  /* this answer is the last */
+    bool discards;     /* input that nobody wants may follow: close gently */
+    bool too_large;    /* the body passed the limit */
+    bool closed;       /* the socket is gone */
+    bool idle;         /* no byte of a request has come yet */
+    bool http10;
+    char *in;          /* received, not used up: in[start .. n) */
+    size_t start, n, cap;
+    struct http1_scan scan;
+    struct http1_chunked chunks;
+    bool chunked;
+    uint64_t body_left, body_seen;
+    struct exchange *x; /* the request under way */
+    struct piece *piece; /* being sent */
+};
+
+enum step { GO, WAIT };
+
+/* Give the input's memory back; what is in it is wiped. */
+static void release_input(struct serve1 *h)
+{
+    if (h->in == NULL)
+        return;
+    explicit_bzero(h->in, h->n);
+    if (h->cap == LOOP_BLOCK)
+        loop_block_done(h->c->loop, h->in);
+    else
+        free(h->in);
+    h->in = NULL;
+    h->start = h->n = h->cap = 0;
+}
+
+static void release(struct serve1 *h)
+{
+    struct exchange *x = h->x;
+    release_input(h);
+    free(h);
+    exchange_free(x); /* last: it may be the connection's last hold */
+}
+
+static void finish_connection(struct serve1 *h)
+{
+    if (h->discards)
+        conn_finish(h->c);
+    else
+        conn_close(h->c);
+}
+
+/* Room for more input: the first block, or twice as much as there was. -1: no memory. */
+static int make_room(struct serve1 *h)
+{
+    if (h->in == NULL) {
+        h->in = loop_block(h->c->loop);
+        h->cap = h->in != NULL ? LOOP_BLOCK : 0;
+        return h->in != NULL ? 0 : -1;
+    }
+    if (h->n < h->cap)
+        return 0;
+    size_t held = h->n - h->start;
+    char *p = h->start > 0 ? h->in : malloc(h->cap * 2);
+    if (p == NULL)
+        return -1;
+    memmove(p, h->in + h->start, held);
+    if (p == h->in) {
+        explicit_bzero(p + held, h->n - held);
+    } else {
+        size_t cap = h->cap * 2;
+        release_input(h);
+        h->in = p;
+        h->cap = cap;
+    }
+    h->start = 0;
+    h->n = held;
+    return 0;
+}
+
+/* Refuse what was sent, in the layout of Go's server, and close. */
+static enum step refuse(struct serve1 *h, int status, const char *why)
+{
+    struct conn *c = h->c;
+    char *text = c->loop->scratch;
+    const char *reason = http1_reason(status);
+    char body[160];
+    int n = snprintf(body, sizeof body, "%d %s%s%s", status, reason, why != NULL ? ": " : "",
+                     why != NULL ? why : "");
+    n = snprintf(text, LOOP_SCRATCH,
+                 "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                 "Connection: close\r\nContent-Length: %d\r\n\r\n%s",
+                 status, reason, n, body);
+    struct iovec v = { text, (size_t)n };
+    /* So small an answer fits the socket, or the client is none worth waiting for. */
+    if (conn_send(c, &v, 1) == 1)
+        conn_finish(c);
+    else
+        conn_close(c);
+    return WAIT;
+}
+
+static void begin_idle(struct serve1 *h)
+{
+    h->stage = HEAD;
+    h->idle = true;
+    h->scan = (struct http1_scan){ 0 };
+    h->chunks = (struct http1_chunked){ 0 };
+    h->body_seen = 0;
+    h->too_large = h->chunked = false;
+    conn_deadline(h->c, h->c->site->idle_timeout_ms);
+}
+
+static enum step dispatch(struct serve1 *h)
+{
+    struct http_request *req = &h->x->pub.req;
+    h->stage = HANDLER;
+    conn_no_deadline(h->c);
+    if (h->too_large) {
+        h->close_after = h->discards = true;
+        req->body_too_large = true;
+        req->body = STR("");
+    } else if (h->x->body.n > 0) {
+        req->body = buf_str(&h->x->body);
+    }
+    exchange_dispatch(h->x);
+    return GO;
+}
+
+/*
+ * The head's texts must not move while a body is read: its block goes to the exchange, and what
+ * follows it to a block of its own. -1: no memory.
+ */
+static int pin_head(struct serve1 *h)
+{
+    struct exchange *x = h->x;
+    size_t held = h->n - h->start;
+    char *fresh = NULL;
+    size_t cap = held <= LOOP_BLOCK ? LOOP_BLOCK : held;
+    if (held > 0) {
+        fresh = cap == LOOP_BLOCK ? loop_block(h->c->loop) : malloc(cap);
+        if (fresh == NULL)
+            return -1;
+        memcpy(fresh, h->in + h->start, held);
+    }
+    x->pinned = h->in;
+    x->pinned_n = h->n;
+    x->pinned_cap = h->cap;
+    h->in = fresh;
+    h->start = 0;
+    h->n = held;
+    h->cap = fresh != NULL ? cap : 0;
+    return 0;
+}
+
+static void drop_body(struct serve1 *h)
+{
+    h->too_large = true;
+    buf_free(&h->x->body);
+}
+
+/* Store a part of the body, or drop it past the limit. */
+static void take_body(struct serve1 *h, struct str data)
+{
+    h->body_seen += data.n;
+    if (h->too_large)
+        return;
+    if (h->body_seen > h->c->site->max_body_bytes)
+        drop_body(h);
+    else
+        buf_add(&h->x->body, data);
+}
+
+/* Too much was sent already to read on; the answer goes out now. */
+static bool past_patience(const struct serve1 *h)
+{
+    return h->too_large && h->body_seen > 2 * (uint64_t)h->c->site->max_body_bytes;
+}
+
+static enum step begin_body(struct serve1 *h, const struct http1_head *head)
+{
+    struct conn *c = h->c;
+    size_t held = h->n - h->start;
+    h->chunked = head->chunked;
+    h->body_left = head->content_length;
+    if (!head->chunked && head->content_length > c->site->max_body_bytes)
+        drop_body(h);
+    /* The whole of a plain body has come: it stays where it is. */
+    if (!head->chunked && !h->too_large && head->content_length <= held) {
+        h->x->pub.req.body = str_mem(h->in + h->start, (size_t)head->content_length);
+        h->start += (size_t)head->content_length;
+        return dispatch(h);
+    }
+    if (head->expect_continue && held == 0) {
+        static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+        struct iovec v = { (char *)go_on, sizeof go_on - 1 };
+        if (h->too_large)
+            return dispatch(h);
+        if (conn_send(c, &v, 1) < 0) {
+            conn_close(c);
+            return WAIT;
+        }
+    }
+    if (pin_head(h) < 0)
+        return refuse(h, 503, "out of memory");
+    h->stage = BODY;
+    conn_deadline(c, c->site->read_timeout_ms);
+    return GO;
+}
+
+static enum step on_head(struct serve1 *h, size_t length)
+{
+    struct http1_head head;
+    struct http1_refusal refusal;
+    struct exchange *x = h->x;
+    struct str text = { h->in + h->start, length };
+    if (http1_parse_head(x->arena, text, h->scan.lines, &head, &refusal) < 0)
+        return refuse(h, refusal.status, refusal.why);
+    h->start += length;
+    h->close_after = !head.keep_alive || h->c->loop->draining;
+    h->http10 = head.minor == 0;
+    h->discards = false;
+    struct http_request *req = &x->pub.req;
+    req->method = head.method;
+    req->target = head.target;
+    req->path = head.path;
+    req->query = head.query;
+    req->headers = head.headers;
+    req->n_headers = head.n_headers;
+    if (!head.chunked && head.content_length == 0)
+        return dispatch(h);
+    return begin_body(h, &head);
+}
+
+static bool is_token_byte(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+           (c != 0 && strchr("!#$%&'*+-.^_`|~\r", c) != NULL);
+}
+
+static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+enum { PREFACE_LEN = sizeof preface - 1 };
+
+/* More than "PR" and less than all of HTTP/2's preface. */
+static bool is_preface_begun(struct str held)
+{
+    return held.n > 2 && held.n < PREFACE_LEN && memcmp(held.p, preface, held.n) == 0;
+}
+
+static const struct exchange_ops ops;
+
+static enum step read_head(struct serve1 *h)
+{
+    struct conn *c = h->c;
+    struct str held = { h->in + h->start, h->n - h->start };
+    if (held.n == 0) {
+        release_input(h);
+        return WAIT;
+    }
+    if (h->idle && !is_token_byte(held.p[0]))
+        return refuse(h, 400, NULL);
+    if (is_preface_begun(held) && c->tls == NULL)
+        return WAIT;
+    int found = http1_find_end(&h->scan, held);
+    if (found < 0)
+        return refuse(h, 400, NULL);
+    size_t length = found > 0 ? h->scan.at : held.n;
+    if (length > c->site->max_header_bytes)
+        return refuse(h, 431, NULL);
+    if (found == 0) {
+        if (h->idle)
+            conn_deadline(c, c->site->read_header_timeout_ms);
+        h->idle = false;
+        return WAIT;
+    }
+    h->idle = false;
+    h->x = exchange_new(c, &ops, h);
+    if (h->x == NULL)
+        return refuse(h, 503, "out of memory");
+    return on_head(h, length);
+}
+
+/* Move on in a chunked body with what has come. */
+static enum step read_chunks(struct serve1 *h)
+{
+    struct str in = { h->in + h->start, h->n - h->start }, data;
+    for (;;) {
+        enum http1_piece piece = http1_chunk_next(&h->chunks, &in, &data);
+        h->start = h->n - in.n;
+        if (piece == HTTP1_DATA)
+            take_body(h, data);
+        if (h->x->body.failed)
+            return refuse(h, 503, "out of memory");
+        if (piece == HTTP1_BAD)
+            return refuse(h, 400, "malformed chunked body");
+        if (piece == HTTP1_END || past_patience(h))
+            return dispatch(h);
+        if (piece == HTTP1_MORE) {
+            release_input(h);
+            return WAIT;
+        }
+    }
+}
+
+static enum step read_body(struct serve1 *h)
+{
+    if (h->chunked)
+        return read_chunks(h);
+    size_t held = h->n - h->start;
+    size_t n = held < h->body_left ? held : (size_t)h->body_left;
+    if (n > 0) {
+        take_body(h, str_mem(h->in + h->start, n));
+        h->start += n;
+        h->body_left -= n;
+    }
+    if (h->start == h->n)
+        release_input(h);
+    if (h->x->body.failed)
+        return refuse(h, 503, "out of memory");
+    return h->body_left == 0 || past_patience(h) ? dispatch(h) : WAIT;
+}
+
+/* The answer is out: forget the request, go on with the next one or close. */
+static enum step after_answer(struct serve1 *h)
+{
+    exchange_free(h->x);
+    h->x = NULL;
+    if (h->close_after || h->c->loop->draining) {
+        finish_connection(h);
+        return WAIT;
+    }
+    if (h->start == h->n)
+        release_input(h);
+    else
+        explicit_bzero(h->in, h->start);
+    begin_idle(h);
+    conn_want_read(h->c, true);
+    return GO;
+}
+
+/* Whether somebody who will still answer holds the request. */
+static bool is_lent(const struct serve1 *h)
+{
+    return h->stage == HANDLER || (h->stage == STREAM && !exchange_stream_ended(h->x));
+}
+
+/* Go on until something must come from outside. */
+static void run(struct serve1 *h)
+{
+    enum step step = GO;
+    if (h->running)
+        return;
+    h->running = true;
+    while (step == GO && !h->closed) {
+        switch (h->stage) {
+        case HEAD:
+            step = read_head(h);
+            break;
+        case BODY:
+            step = read_body(h);
+            break;
+        case DONE:
+            step = after_answer(h);
+            break;
+        case HANDLER:
+        case SENDING:
+        case STREAM:
+            step = WAIT;
+            break;
+        }
+    }
+    h->running = false;
+    if (h->closed && !is_lent(h))
+        release(h);
+}
+
+/* Read a plain body straight to its place. Returns as conn_read. */
+static ssize_t read_to_body(struct serve1 *h)
+{
+    struct buf *body = &h->x->body;
+    size_t want = h->body_left < BODY_STEP ? (size_t)h->body_left : BODY_STEP;
+    if (h->too_large) {
+        char *scratch = h->c->loop->scratch;
+        ssize_t got = conn_read(h->c, scratch, want);
+        if (got > 0)
+            explicit_bzero(scratch, (size_t)got);
+        return got;
+    }
+    if (buf_reserve(body, want) < 0)
+        return CONN_BROKEN;
+    size_t room = body->cap - body->n;
+    return conn_read(h->c, body->p + body->n, room < h->body_left ? room : (size_t)h->body_left);
+}
+
+/* Read once. False: nothing came, or the connection is closed. */
+static bool fill(struct serve1 *h)
+{
+    bool to_body = h->stage == BODY && !h->chunked && h->start == h->n;
+    ssize_t got;
+    if (to_body) {
+        got = read_to_body(h);
+    } else {
+        if (make_room(h) < 0) {
+            conn_close(h->c);
+            return false;
+        }
+        got = conn_read(h->c, h->in + h->n, h->cap - h->n);
+    }
+    if (got == CONN_AGAIN) {
+        if (h->start == h->n)
+            release_input(h);
+        return false;
+    }
+    if (got == CONN_EOF || got == CONN_BROKEN) {
+        conn_close(h->c);
+        return false;
+    }
+    if (!to_body) {
+        h->n += (size_t)got;
+        return true;
+    }
+    if (!h->too_large)
+        h->x->body.n += (size_t)got;
+    h->body_seen += (size_t)got;
+    h->body_left -= (size_t)got;
+    return true;
+}
+
+/* HTTP/2 without TLS announces itself by its preface. True: the connection is serve2's now. */
+static bool try_http2(struct serve1 *h)
+{
+    struct conn *c = h->c;
+    size_t held = h->n - h->start;
+    if (c->tls != NULL || h->stage != HEAD || held < PREFACE_LEN ||
+        memcmp(h->in + h->start, preface, PREFACE_LEN) != 0)
+        return false;
+    conn_speak(c, NULL, NULL);
+    http2_open(c, str_mem(h->in + h->start, held));
+    release(h);
+    return true;
+}
+
+static void readable(struct conn *c)
+{
+    struct serve1 *h = c->state;
+    bool more = true;
+    while (more && c->stage == CONN_OPEN) {
+        if (h->stage == STREAM) {
+            if (conn_is_gone(c))
+                conn_close(c);
+            else
+                conn_want_read(c, false);
+            return;
+        }
+        if (h->stage != HEAD && h->stage != BODY) {
+            /* The next request waits in the socket until this one is answered. */
+            conn_want_read(c, false);
+            return;
+        }
+        conn_hold(c);
+        if (fill(h) && !(h->in != NULL && h->in[h->start] == 'P' && try_http2(h)))
+            run(h);
+        more = c->stage == CONN_OPEN && c->state == h && conn_has_pending(c);
+        conn_release(c);
+    }
+}
+
+/* Headers may not break out of their line: as Go, a line end becomes a space. */
+static char *put_value(char *p, struct str v)
+{
+    for (size_t i = 0; i < v.n; i++)
+        *p++ = v.p[i] == '\r' || v.p[i] == '\n' || v.p[i] == 0 ? ' ' : v.p[i];
+    return p;
+}
+
+static char *put(char *p, struct str s)
+{
+    memcpy(p, s.p, s.n);
+    return p + s.n;
+}
+
+static char *put_number(char *p, uint64_t v)
+{
+    char digits[20];
+    size_t n = 0;
+    do {
+        digits[n++] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v > 0);
+    while (n > 0)
+        *p++ = digits[--n];
+    return p;
+}
+
+static bool has_no_body(int status)
+{
+    return status == 204 || status == 304 || (status >= 100 && status < 200);
+}
+
+static char *put_status_line(char *p, int status)
+{
+    const char *reason = http1_reason(status);
+    p = put(p, STR("HTTP/1.1 "));
+    p = put_number(p, status < 0 ? 500 : (uint64_t)status);
+    *p++ = ' ';
+    if (reason != NULL) {
+        p = put(p, str_of(reason));
+    } else {
+        p = put(p, STR("status code "));
+        p = put_number(p, status < 0 ? 500 : (uint64_t)status);
+    }
+    return put(p, STR("\r\n"));
+}
+
+/* The line that says where the body ends. */
+static char *put_framing(char *p, struct exchange *x, const struct http_reply *reply)
+{
+    bool own_length = false;
+    for (size_t i = 0; i < reply->n_headers; i++)
+        own_length |= str_eq_nocase(reply->headers[i].name, STR("Content-Length"));
+    if (own_length || has_no_body(x->status))
+        return p;
+    if (x->stream == NULL) {
+        p = put(p, STR("Content-Length: "));
+        p = put_number(p, x->reply_body.n);
+        return put(p, STR("\r\n"));
+    }
+    x->chunked = !((struct serve1 *)x->owner)->http10;
+    return x->chunked ? put(p, STR("Transfer-Encoding: chunked\r\n")) : p;
+}
+
+/* The answer's thread: write all of the head that does not depend on the connection. */
+static void prepare(struct exchange *x, const struct http_reply *reply)
+{
+    size_t size = 128 + HEAD_TAIL;
+    for (size_t i = 0; i < reply->n_headers; i++)
+        size += reply->headers[i].name.n + reply->headers[i].value.n + 4;
+    bool head_only = str_is(x->pub.req.method, "HEAD") || has_no_body(x->status);
+    size_t body = head_only ? 0 : x->reply_body.n;
+    /* One TLS record carries both when they fit; a plain socket gathers them itself. */
+    bool joined = x->pub.req.tls && body > 0 && size + body <= TLS_RECORD;
+    x->head = arena_bytes(x->arena, size + (joined ? body : 0));
+    if (x->head == NULL)
+        return;
+    char *p = put_status_line(x->head, x->status);
+    for (size_t i = 0; i < reply->n_headers; i++) {
+        p = put_value(p, reply->headers[i].name);
+        p = put(p, STR(": "));
+        p = put_value(p, reply->headers[i].value);
+        p = put(p, STR("\r\n"));
+    }
+    p = put_framing(p, x, reply);
+    x->head_n = (size_t)(p - x->head);
+    x->joined = joined;
+    if (head_only)
+        x->reply_body = STR("");
+}
+
+/* What only the loop knows: the date, and whether the connection stays. */
+static void complete_head(struct serve1 *h, struct exchange *x)
+{
+    char *p = x->head + x->head_n;
+    p = put(p, STR("Date: "));
+    p = put(p, str_mem(loop_date(h->c->loop), LOOP_DATE_LEN));
+    if (h->close_after)
+        p = put(p, STR("\r\nConnection: close\r\n\r\n"));
+    else if (h->http10)
+        p = put(p, STR("\r\nConnection: keep-alive\r\n\r\n"));
+    else
+        p = put(p, STR("\r\n\r\n"));
+    if (x->joined) {
+        p = put(p, x->reply_body);
+        x->reply_body = STR("");
+    }
+    x->head_n = (size_t)(p - x->head);
+}
+
+/* The socket is gone and the answer has come: nothing refers to the request any more. */
+static void drop_answered(struct serve1 *h)
+{
+    if (h->x->stream != NULL && !exchange_stream_ended(h->x))
+        return;
+    h->stage = DONE;
+    if (!h->running)
+        release(h);
+}
+
+static void pump(struct serve1 *h);
+static void readable(struct conn *c);
+
+/* The answer is out, or its state changed: go on, also with what TLS holds already. */
+static void resume(struct serve1 *h)
+{
+    struct conn *c = h->c;
+    if (h->running)
+        return;
+    conn_hold(c);
+    run(h);
+    if (c->stage == CONN_OPEN && c->state == h && h->stage == HEAD && conn_has_pending(c))
+        readable(c);
+    conn_release(c);
+}
+
+static void answer(struct exchange *x)
+{
+    struct serve1 *h = x->owner;
+    static const char failed[] = "HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\n"
+                                 "Content-Length: 0\r\n\r\n";
+    if (x->stream != NULL)
+        h->stage = STREAM;
+    if (h->closed) {
+        if (x->stream != NULL)
+            exchange_stream_gone(x);
+        drop_answered(h);
+        return;
+    }
+    /* A stream that HTTP/1.0 reads to the connection's end. */
+    h->close_after |= h->c->loop->draining || (x->stream != NULL && h->http10);
+    struct iovec v[2] = { { (char *)failed, sizeof failed - 1 }, { NULL, 0 } };
+    if (x->head != NULL) {
+        complete_head(h, x);
+        v[0] = (struct iovec){ x->head, x->head_n };
+        v[1] = (struct iovec){ (char *)x->reply_body.p, x->reply_body.n };
+    } else {
+        h->close_after = true;
+    }
+    int rc = conn_send(h->c, v, 2);
+    if (rc < 0) {
+        h->stage = x->stream != NULL ? STREAM : DONE;
+        conn_close(h->c);
+        return;
+    }
+    if (x->stream != NULL) {
+        h->stage = STREAM;
+        if (rc == 1)
+            pump(h);
+        return;
+    }
+    h->stage = rc == 1 ? DONE : SENDING;
+    resume(h);
+}
+
+/* Send the stream's pieces, one after the other. */
+static void pump(struct serve1 *h)
+{
+    struct conn *c = h->c;
+    struct exchange *x = h->x;
+    bool ended = false;
+    bool silent = str_is(x->pub.req.method, "HEAD") || has_no_body(x->status);
+    while (h->piece == NULL && (h->piece = exchange_next_piece(x, &ended)) != NULL) {
+        struct iovec v = { h->piece->bytes.p, silent ? 0 : h->piece->bytes.n };
+        int rc = conn_send(c, &v, 1);
+        if (rc < 0) {
+            conn_close(c);
+            return;
+        }
+        if (rc == 0)
+            return;
+        exchange_piece_done(x, h->piece);
+        h->piece = NULL;
+    }
+    if (!ended)
+        return;
+    static const char last[] = "0\r\n\r\n";
+    struct iovec v = { (char *)last, x->chunked && !silent ? sizeof last - 1 : 0 };
+    int rc = conn_send(c, &v, 1);
+    h->stage = rc == 0 ? SENDING : DONE;
+    if (rc < 0)
+        conn_close(c);
+    else
+        resume(h);
+}
+
+static void pieces(struct exchange *x)
+{
+    struct serve1 *h = x->owner;
+    if (h->closed)
+        drop_answered(h);
+    else if (h->stage == STREAM && h->c->out == NULL)
+        pump(h);
+}
+
+static void sent(struct conn *c)
+{
+    struct serve1 *h = c->state;
+    if (h->stage == STREAM) {
+        conn_no_deadline(c);
+        if (h->piece != NULL)
+            exchange_piece_done(h->x, h->piece);
+        h->piece = NULL;
+        pump(h);
+    } else if (h->stage == SENDING) {
+        h->stage = DONE;
+        resume(h);
+    }
+}
+
+static void expired(struct conn *c)
+{
+    struct serve1 *h = c->state;
+    if (h->stage == BODY || (h->stage == HEAD && !h->idle))
+        (void)refuse(h, 408, NULL);
+    else
+        conn_close(c);
+}
+
+static void drain(struct conn *c)
+{
+    struct serve1 *h = c->state;
+    h->close_after = true;
+    if (h->stage == HEAD && h->idle)
+        conn_close(c);
+}
+
+static void closed(struct conn *c)
+{
+    struct serve1 *h = c->state;
+    h->closed = true;
+    if (h->piece != NULL)
+        exchange_piece_done(h->x, h->piece);
+    h->piece = NULL;
+    if (h->x != NULL && h->x->stream != NULL)
+        exchange_stream_gone(h->x);
+    if (h->running)
+        return; /* run() will see it */
+    if (!is_lent(h))
+        release(h); /* else the answer will come, and release */
+}
+
+static const struct exchange_ops ops = { .prepare = prepare, .answer = answer, .pieces = pieces };
+
+static const struct conn_proto proto = {
+    .readable = readable, .sent = sent, .expired = expired, .drain = drain, .closed = closed,
+};
+
+void serve1_open(struct conn *c)
+{
+    struct serve1 *h = calloc(1, sizeof *h);
+    if (h == NULL)
+        return;
+    h->c = c;
+    h->stage = HEAD;
+    h->idle = true;
+    conn_speak(c, &proto, h);
+}
