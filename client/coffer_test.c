@@ -338,6 +338,17 @@ static void encodes_paths_and_queries_as_go_does(void **state)
     assert_true(str_is(buf_str(&url), "?a=1%262&b=x+y&b=%2B"));
 }
 
+static void sets_a_text_to_itself(void **state)
+{
+    struct canned s = { .address = "http://127.0.0.1:1" };
+    struct coffer *c = client(&s, 0);
+    assert_int_equal(coffer_set_token(c, coffer_token(c)), 0);
+    assert_string_equal(coffer_token(c), "s.token");
+    assert_int_equal(coffer_set_token(c, "a\tb"), -1);
+    assert_string_equal(coffer_token(c), "s.token");
+    coffer_free(c);
+}
+
 static void hides_the_token_in_the_curl_command(void **state)
 {
     struct canned s = { .address = "http://127.0.0.1:1" };
@@ -368,6 +379,7 @@ int main(void)
         cmocka_unit_test(reads_the_environment),
         cmocka_unit_test(refuses_a_bad_environment),
         cmocka_unit_test(encodes_paths_and_queries_as_go_does),
+        cmocka_unit_test(sets_a_text_to_itself),
         cmocka_unit_test(hides_the_token_in_the_curl_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
