@@ -32,7 +32,8 @@ const struct command command_read = {
     .name = "read",
     .usage = "read [options] PATH [DATA K=V...]",
     .summary = "Read data and retrieves secrets",
-    .help = "  Reads what is at the path: a stored secret, a credential made on the spot, or a part of\n"
+    .help = "  Reads what is at the path: a stored secret, a credential made on the spot, or a "
+            "part of\n"
             "  the configuration. Data becomes parameters of the query.\n\n"
             "  Read a secret from a key-value store of version 1:\n\n"
             "      $ vault read secret/my-secret\n\n"
@@ -76,9 +77,11 @@ const struct command command_write_data = {
     .name = "write",
     .usage = "write [options] PATH [DATA K=V...]",
     .summary = "Write data, configuration, and secrets",
-    .help = "  Writes data to the path. What that means is the path's business: store it, configure\n"
+    .help = "  Writes data to the path. What that means is the path's business: store it, "
+            "configure\n"
             "  something, log in, encrypt. Data is given as key=value, key=@file, key=- (standard\n"
-            "  input), @file (a JSON object) or - (a JSON object from standard input). A value that\n"
+            "  input), @file (a JSON object) or - (a JSON object from standard input). A value "
+            "that\n"
             "  begins with \"@\" is written as \"\\@...\".\n\n"
             "  Store a secret in a key-value store of version 1:\n\n"
             "      $ vault write secret/my-secret password=Tr0ub4dor\n\n"
@@ -205,7 +208,8 @@ const struct command command_unwrap = {
     .name = "unwrap",
     .usage = "unwrap [options] [TOKEN]",
     .summary = "Unwrap a wrapped secret",
-    .help = "  Takes out what was put into a wrapping token. That works once. Without an argument the\n"
+    .help = "  Takes out what was put into a wrapping token. That works once. Without an "
+            "argument the\n"
             "  token that is in use is taken for the wrapping token.\n\n"
             "  Unwrap what a colleague made with -wrap-ttl:\n\n"
             "      $ vault unwrap s.kT2mEn0mC8GnlJxEmC9FgU3R",
@@ -244,7 +248,8 @@ const struct command command_path_help = {
     .name = "path-help",
     .usage = "path-help [options] PATH",
     .summary = "Retrieve API help for paths",
-    .help = "  Prints what a path is for, which parameters it takes and what lies below it. The path\n"
+    .help = "  Prints what a path is for, which parameters it takes and what lies below it. The "
+            "path\n"
             "  must be mounted. With -format=json the answer is an OpenAPI document.\n\n"
             "  Help of the whole transit engine, and of one of its paths:\n\n"
             "      $ vault path-help transit\n"

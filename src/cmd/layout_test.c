@@ -185,7 +185,8 @@ static void refuses_text_that_is_not_hcl(void **state)
 
 static void finds_the_token_helper_in_the_settings(void **state)
 {
-    static const char *const texts[] = { "token_helper = \"/bin/h\"", "# c\ntoken_helper=\"/bin/h\"\n",
+    static const char *const texts[] = { "token_helper = \"/bin/h\"",
+                                         "# c\ntoken_helper=\"/bin/h\"\n",
                                          "\"token_helper\" = \"/bin/h\" // x" };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         AUTO(buf_free) struct buf out = { 0 };
