@@ -4,6 +4,25 @@
 #include "cmd/data.h"
 #include "cmd/output.h"
 
+/* Vault names one argument where it takes more. */
+static bool has_path(struct command_run *run)
+{
+    if (run->n_args == 0)
+        command_warn(run, "Not enough arguments (expected 1, got 0)");
+    return run->n_args > 0;
+}
+
+/* A refusal may come with an answer: a key-value store of version 2 tells the right path so. */
+static int refused_with(struct command_run *run, const struct api_answer *answer)
+{
+    const struct json *data = json_member(answer->json, "data");
+    const struct json *warnings = json_member(answer->json, "warnings");
+    if (answer->status == 404 && ((data != NULL && data->count > 0) ||
+                                  (warnings != NULL && warnings->count > 0)))
+        output_secret(run, answer->json);
+    return 2;
+}
+
 /* ---- read ---- */
 
 static int read_run(struct command_run *run)
@@ -12,7 +31,7 @@ static int read_run(struct command_run *run)
     struct api_answer answer;
     struct coffer_pair *query;
     size_t n;
-    if (!command_args(run, 1, SIZE_MAX))
+    if (!has_path(run))
         return 1;
     struct str path = command_path(run, run->args[0]);
     if (data_parse_query(run, run->args + 1, run->n_args - 1, &query, &n, &err) < 0)
@@ -55,16 +74,17 @@ static int write_run(struct command_run *run)
     struct err err = { 0 };
     struct api_answer answer;
     struct json *data;
-    if (!command_args(run, 1, SIZE_MAX))
+    if (!has_path(run))
         return 1;
     if (run->n_args == 1 && !flags_bool(run->flags, "force"))
         return command_fail(run, 1, "Must supply data or use -force");
     struct str path = command_path(run, run->args[0]);
     if (data_parse(run, run->args + 1, run->n_args - 1, &data, &err) < 0)
         return command_fail(run, 1, "Failed to parse K=V data: %s", err.msg);
-    if (api_put(run, path.p, run->n_args == 1 ? NULL : data, &answer) < 0)
-        return command_fail(run, 2, "Error writing data to %s: " STR_FMT, path.p,
-                            STR_ARG(answer.error));
+    if (api_put(run, path.p, run->n_args == 1 ? NULL : data, &answer) < 0) {
+        command_warn(run, "Error writing data to %s: " STR_FMT, path.p, STR_ARG(answer.error));
+        return refused_with(run, &answer);
+    }
     if (answer.json == NULL) {
         if (command_is_table(run))
             command_say(run, "Success! Data written to: %s", path.p);
@@ -146,8 +166,10 @@ static int delete_run(struct command_run *run)
     if (api_send(run,
                  &(struct api_call){ .method = "DELETE", .path = path.p, .query = query,
                                      .n_query = n },
-                 &answer) < 0)
-        return command_fail(run, 2, "Error deleting %s: " STR_FMT, path.p, STR_ARG(answer.error));
+                 &answer) < 0) {
+        command_warn(run, "Error deleting %s: " STR_FMT, path.p, STR_ARG(answer.error));
+        return refused_with(run, &answer);
+    }
     if (answer.json == NULL) {
         if (command_is_table(run))
             command_say(run, "Success! Data deleted (if it existed) at: %s", path.p);

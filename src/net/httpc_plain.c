@@ -273,7 +273,7 @@ static int ended_early(struct exchange *x)
 static int read_line(struct exchange *x, struct str *line)
 {
     for (;;) {
-        ptrdiff_t at = str_find(buf_str(&x->p->in), STR("\r\n"));
+        ptrdiff_t at = x->p->in.n == 0 ? -1 : str_find(buf_str(&x->p->in), STR("\r\n"));
         if (at >= 0) {
             *line = str_head(buf_str(&x->p->in), (size_t)at);
             return 0;
