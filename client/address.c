@@ -99,27 +99,50 @@ void address_add_query(struct buf *url, const struct coffer_pair *query, size_t 
     free(sorted);
 }
 
-/* The record with the lowest priority, and of these the highest weight. */
-static bool best_record(const unsigned char *answer, int len, char *target, size_t size, int *port)
+static unsigned number_at(const unsigned char *p)
 {
-    ns_msg msg;
+    return (unsigned)p[0] << 8 | p[1];
+}
+
+/* Steps over a record's name; NULL when it passes the end. */
+static const unsigned char *skip_name(const unsigned char *p, const unsigned char *end)
+{
+    int n = p < end ? dn_skipname(p, end) : -1;
+    return n < 0 || end - p < n ? NULL : p + n;
+}
+
+/* The record with the lowest priority, and of these the highest weight (RFC 1035, RFC 2782). */
+static bool best_record(const unsigned char *answer, size_t len, char *target, size_t size,
+                        int *port)
+{
+    enum { HEADER = 12, QUESTION_TAIL = 4, RECORD_TAIL = 10, TYPE_SRV = 33 };
+    const unsigned char *end = answer + len, *p = answer + HEADER;
     unsigned best_priority = 0x10000, best_weight = 0;
-    if (ns_initparse(answer, len, &msg) != 0)
+    if (len < HEADER)
         return false;
-    for (int i = 0; i < ns_msg_count(msg, ns_s_an); i++) {
-        ns_rr rr;
-        if (ns_parserr(&msg, ns_s_an, i, &rr) != 0 || ns_rr_type(rr) != ns_t_srv ||
-            ns_rr_rdlen(rr) < 7)
-            continue;
-        const unsigned char *d = ns_rr_rdata(rr);
-        unsigned priority = ns_get16(d), weight = ns_get16(d + 2);
-        if (priority > best_priority || (priority == best_priority && weight <= best_weight))
-            continue;
-        if (ns_name_uncompress(ns_msg_base(msg), ns_msg_end(msg), d + 6, target, size) < 0)
+    for (unsigned i = number_at(answer + 4); i > 0; i--) {
+        p = skip_name(p, end);
+        if (p == NULL || end - p < QUESTION_TAIL)
+            return false;
+        p += QUESTION_TAIL;
+    }
+    for (unsigned i = number_at(answer + 6); i > 0; i--) {
+        p = skip_name(p, end);
+        if (p == NULL || end - p < RECORD_TAIL)
+            break;
+        unsigned type = number_at(p), length = number_at(p + 8);
+        const unsigned char *d = p + RECORD_TAIL;
+        if (end - d < (ptrdiff_t)length)
+            break;
+        p = d + length;
+        unsigned priority = length < 7 ? 0x10000 : number_at(d), weight = length < 7 ? 0 : number_at(d + 2);
+        if (type != TYPE_SRV || priority > best_priority ||
+            (priority == best_priority && weight <= best_weight) ||
+            dn_expand(answer, end, d + 6, target, (int)size) < 0)
             continue;
         best_priority = priority;
         best_weight = weight;
-        *port = (int)ns_get16(d + 4);
+        *port = (int)number_at(d + 4);
     }
     return best_priority < 0x10000;
 }
@@ -144,7 +167,7 @@ int address_by_srv(struct str base, struct buf *out)
         return 0;
     int len = res_query(name.p, ns_c_in, ns_t_srv, answer, sizeof answer);
     if (len <= 0 || len > (int)sizeof answer ||
-        !best_record(answer, len, target, sizeof target, &port))
+        !best_record(answer, (size_t)len, target, sizeof target, &port))
         return 0;
     buf_add(out, str_head(base, (size_t)slashes + 3));
     buf_printf(out, "%s:%d" STR_FMT, target, port, STR_ARG(rest));

@@ -15,6 +15,15 @@ struct api_settings {
     bool ui;
 };
 
+/* What a listener's stanza says that matters above HTTP; its http_listener_user. Immutable. */
+struct api_listener {
+    struct strs authorized; /* blocks whose X-Forwarded-For counts; empty: nobody's */
+    int64_t hop_skips;
+    bool reject_not_present, reject_not_authorized;
+    bool require_request_header; /* X-Vault-Request: true */
+    bool open_metrics;           /* sys/metrics without a token */
+};
+
 int api_new(const struct api_settings *settings, struct api **out, struct err *err) MUST_USE;
 void api_free(struct api *a);
 

@@ -1,5 +1,6 @@
 /* What an HTTP request means: operation, fields, token, wrapping. */
 #include "api/call.h"
+#include "api/peer.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "codec/timefmt.h"
@@ -60,6 +61,10 @@ static bool is_form(const struct http_request *h)
 {
     struct str type = http_header(h, "Content-Type", NULL);
     ptrdiff_t end = str_find_byte(type, ';');
+    struct str body = str_trim(h->body);
+    /* Clients like curl say "form" of JSON too: what begins like JSON is JSON. */
+    if (body.n > 0 && (body.p[0] == '{' || body.p[0] == '['))
+        return false;
     return str_eq_nocase(str_trim(end < 0 ? type : str_head(type, (size_t)end)),
                          STR("application/x-www-form-urlencoded"));
 }
@@ -177,7 +182,10 @@ int read_request(struct call *c, struct request **out, int *status, struct err *
     if (req == NULL || peer == NULL || id == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     random_uuid(id);
-    *peer = (struct peer){ h->peer_addr, h->peer_port, h->tls, h->peer_certs_der };
+    if (peer_of(c->arena, h, peer, err) < 0) {
+        *status = status_of(err->code);
+        return -1;
+    }
     *req = (struct request){
         .arena = c->arena,
         .id = str_mem(id, 36),

@@ -1,4 +1,4 @@
-/* sys/rekey/init, update, verify. */
+/* sys/rekey/init, update, verify; and why there is no rekey of a recovery key. */
 #include "core/rekey.h"
 
 #include "api/share.h"
@@ -149,4 +149,14 @@ void rekey_verify_put(struct call *c)
     json_put_str(o, "nonce", nonce);
     json_put_bool(o, "complete", true);
     answer_json(c, 200, o);
+}
+
+/* Only a seal that opens by itself has a recovery key. */
+void rekey_recovery(struct call *c)
+{
+    struct err err = { 0 };
+    struct rekey_state s;
+    if (rekey_state(rekey_of(c), c->arena, &s, &err) == 0)
+        err_set(&err, ERR_BAD_REQUEST, "recovery rekeying not supported");
+    answer_failure(c, &err);
 }

@@ -360,7 +360,7 @@ static void add_unindented(struct str body, struct str indent, struct buf *out)
 
 static int scan_heredoc(struct parser *p, struct token *t)
 {
-    struct str head, line;
+    struct str head = STR(""), line;
     p->at += 2;
     (void)take_line(p, &head);
     while (head.n > 0 && head.p[head.n - 1] == '\r')
@@ -843,6 +843,31 @@ bool hcl_to_double(const struct hcl *v, double *out)
     text[v->text.n] = 0;
     *out = strtod(text, &end);
     return *end == 0;
+}
+
+struct json *hcl_to_json(struct arena *a, const struct hcl *v)
+{
+    int64_t whole;
+    struct json *out = NULL;
+    switch (v->type) {
+    case HCL_STRING:
+        return json_str(a, arena_dup(a, v->text));
+    case HCL_NUMBER:
+        return hcl_to_i64(v, &whole) ? json_int(a, whole) : json_number(a, arena_dup(a, v->text));
+    case HCL_BOOL:
+        return json_bool(a, v->truth);
+    case HCL_LIST:
+        out = json_array(a);
+        for (const struct hcl *e = v->first; e != NULL; e = e->next)
+            json_add(out, hcl_to_json(a, e));
+        return out;
+    case HCL_OBJECT:
+        out = json_object(a);
+        for (const struct hcl_item *i = v->items; i != NULL; i = i->next)
+            json_set(out, arena_dup(a, i->keys[0].text), hcl_to_json(a, i->value));
+        return out;
+    }
+    return out;
 }
 
 const char *hcl_type_name(enum hcl_type type)

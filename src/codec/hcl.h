@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "codec/json.h"
 
 enum hcl_type { HCL_STRING, HCL_NUMBER, HCL_BOOL, HCL_LIST, HCL_OBJECT };
 
@@ -64,6 +65,11 @@ const struct hcl *hcl_get(const struct hcl *object, struct str key);
 bool hcl_to_i64(const struct hcl *v, int64_t *out) MUST_USE;
 /* Any number; false for other types. */
 bool hcl_to_double(const struct hcl *v, double *out) MUST_USE;
+/*
+ * The value as JSON in ${a}, strings copied; whole numbers in decimal.  Of repeated keys the last
+ * counts.  On lack of memory the arena remembers.
+ */
+struct json *hcl_to_json(struct arena *a, const struct hcl *v);
 /* "string", "number", ... for messages. */
 const char *hcl_type_name(enum hcl_type type);
 

@@ -149,6 +149,7 @@ static void says_where_the_text_is_wrong(void **state)
         { STR_INIT("/* a"), "At 1:1: comment not terminated" },
         { STR_INIT("a = <<EOF\nx"), "At 1:5: heredoc not terminated" },
         { STR_INIT("a = <<\nx"), "At 1:5: zero-length heredoc anchor" },
+        { STR_INIT("a = <<"), "At 1:5: zero-length heredoc anchor" },
         { STR_INIT("a = 1\n@"), "At 2:1: illegal character" },
         { STR_INIT("= 1"), "At 1:1: object key expected (STRING or IDENT) got: ASSIGN" },
         { STR_INIT("a = 1 }"), "At 1:7: object key expected (STRING or IDENT) got: RBRACE" },

@@ -83,7 +83,10 @@ static void a_message_longer_than_127_bytes_gets_a_longer_length(void **state)
 
 static void reads_all_wire_types_and_ends_with_zero(void **state)
 {
-    static const char message[] = "\x08\x96\x01" "\x11\1\2\3\4\5\6\7\x88" "\x1a\2hi" "\x25\1\0\0\x80";
+    static const char message[] = "\x08\x96\x01"
+                                  "\x11\1\2\3\4\5\6\7\x88"
+                                  "\x1a\2hi"
+                                  "\x25\1\0\0\x80";
     struct str rest = { message, sizeof message - 1 };
     struct protobuf_field f;
     struct err err = { 0 };
@@ -102,14 +105,18 @@ static void reads_all_wire_types_and_ends_with_zero(void **state)
 
 static void refuses_what_is_no_message(void **state)
 {
-    static const struct { const char *what; struct str bytes; } cases[] = {
+    static const struct {
+        const char *what;
+        struct str bytes;
+    } cases[] = {
         { "tag without value", STR_INIT("\x08") },
         { "varint cut off", STR_INIT("\x08\x96") },
         { "varint of eleven bytes", STR_INIT("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01") },
         { "varint over 64 bits", STR_INIT("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02") },
         { "field number 0", STR_INIT("\x00\x01") },
         { "field number too large", STR_INIT("\x80\x80\x80\x80\x10\x01") },
-        { "length past the end", STR_INIT("\x0a\x05" "abcd") },
+        { "length past the end", STR_INIT("\x0a\x05"
+                                          "abcd") },
         { "length near 2^64", STR_INIT("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01") },
         { "length missing", STR_INIT("\x0a") },
         { "fixed64 cut off", STR_INIT("\x09\1\2\3\4\5\6\7") },
@@ -131,8 +138,9 @@ static void refuses_what_is_no_message(void **state)
 
 static void times_come_back_as_they_were(void **state)
 {
-    static const int64_t times[] = { 0, 1, -1, 999999999, 1000000000, -1000000001,
-                                     1766368618123456789, INT64_MAX, INT64_MIN };
+    static const int64_t times[] = {
+        0, 1, -1, 999999999, 1000000000, -1000000001, 1766368618123456789, INT64_MAX, INT64_MIN
+    };
 
     for (size_t i = 0; i < ARRAY_LEN(times); i++) {
         AUTO(buf_free) struct buf b = { 0 };
@@ -163,7 +171,11 @@ static void nanos_of_a_timestamp_count_forward(void **state)
 
 static void a_pair_reads_what_is_there(void **state)
 {
-    static const struct { struct str entry; const char *key, *value; int result; } cases[] = {
+    static const struct {
+        struct str entry;
+        const char *key, *value;
+        int result;
+    } cases[] = {
         { STR_INIT("\x0a\1k\x12\1v"), "k", "v", 0 },
         { STR_INIT("\x12\1v\x0a\1k"), "k", "v", 0 },
         { STR_INIT(""), "", "", 0 },

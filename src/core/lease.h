@@ -3,25 +3,13 @@
 #define CORE_LEASE_H
 
 #include "base/clock.h"
+#include "core/lease_entry.h"
 #include "logical/auth.h"
 #include "logical/request.h"
 #include "logical/response.h"
 #include "storage/storage.h"
 
 struct lease_book; /* any thread */
-
-/* A lease entry as stored (storage-layout.md section 6); lives in the arena it was read into. */
-struct lease {
-    struct str id;            /* "database/creds/app/<24>", "auth/userpass/login/bob/h<64 hex>" */
-    struct str client_token;
-    struct str path;
-    enum token_type token_type;
-    struct json *data;        /* of a secret, or NULL */
-    struct lease_terms *secret; /* either this (internal_data included) ... */
-    struct auth *auth;        /* ... or this */
-    int64_t issued_ns, expires_ns, renewed_ns; /* TIME_ZERO where unset */
-    bool irrevocable;
-};
 
 /* What the book needs of the core; called on workers, never under a lock of the book. */
 struct lease_calls {

@@ -2,7 +2,7 @@
 #ifndef CORE_MOUNT_ENTRY_H
 #define CORE_MOUNT_ENTRY_H
 
-#include "core/mounts.h"
+#include "core/mount.h"
 
 /* Stored JSON to a mount in ${a} (strings included); nothing is opened. -1: ERR_CORRUPT. */
 int mount_entry_parse(struct arena *a, const struct json *row, bool is_auth, struct mount *out,

@@ -106,31 +106,6 @@ static int read_strings(const struct block *b, const struct hcl *object, const c
     return 0;
 }
 
-static struct json *to_json(struct arena *a, const struct hcl *v)
-{
-    int64_t whole;
-    struct json *out = NULL;
-    switch (v->type) {
-    case HCL_STRING:
-        return json_str(a, arena_dup(a, v->text));
-    case HCL_NUMBER:
-        return hcl_to_i64(v, &whole) ? json_int(a, whole) : json_number(a, arena_dup(a, v->text));
-    case HCL_BOOL:
-        return json_bool(a, v->truth);
-    case HCL_LIST:
-        out = json_array(a);
-        for (const struct hcl *e = v->first; e != NULL; e = e->next)
-            json_add(out, to_json(a, e));
-        return out;
-    case HCL_OBJECT:
-        out = json_object(a);
-        for (const struct hcl_item *i = v->items; i != NULL; i = i->next)
-            json_set(out, arena_dup(a, i->keys[0].text), to_json(a, i->value));
-        return out;
-    }
-    return out;
-}
-
 static struct str lowered(struct arena *a, struct str s)
 {
     char *p = arena_bytes(a, s.n + 1);
@@ -191,7 +166,7 @@ static int read_param(const struct block *b, const struct hcl_item *i, struct po
     out->values = arena_array(b->arena, i->value->count + 1, sizeof(void *));
     TRY(arena_check(b->arena, b->err));
     for (const struct hcl *e = i->value->first; e != NULL; e = e->next)
-        out->values[out->n++] = to_json(b->arena, e);
+        out->values[out->n++] = hcl_to_json(b->arena, e);
     return arena_check(b->arena, b->err);
 }
 

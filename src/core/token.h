@@ -5,27 +5,11 @@
 #include "barrier/barrier.h"
 #include "base/clock.h"
 #include "core/lease.h"
+#include "core/token_entry.h"
 #include "logical/auth.h"
 #include "storage/storage.h"
 
 struct token_store; /* any thread */
-
-/*
- * A token as it is stored (storage-layout.md section 6).  Immutable; what token_lookup hands out is
- * valid until the caller leaves its epoch section (base/epoch.h), strings included.
- */
-struct token_entry {
-    enum token_type type; /* TOKEN_SERVICE or TOKEN_BATCH */
-    struct str id;        /* the token itself: never printed, never logged */
-    struct str accessor, parent, path, display_name, role, entity_id, cubbyhole_id;
-    struct strs policies;
-    struct strs bound_cidrs;
-    struct json *meta;    /* object of texts, or NULL */
-    int64_t num_uses;     /* 0: unlimited; below 0: being revoked */
-    int64_t created_s, ttl_s, explicit_max_ttl_s, period_s;
-    struct str sid;       /* salted id: "h" and 64 hex digits, or 40 hex digits of a custom id */
-    bool root;            /* policies hold "root" */
-};
 
 struct token_parts {
     struct storage *sys;      /* the barrier's storage below "sys/" */

@@ -582,13 +582,15 @@ static const struct field *field_of(const struct request *req, struct str name)
     return NULL;
 }
 
-int field_check_all(struct request *req)
+/* Check one object's members; those that the path overrides do not count. */
+static int check_object(struct request *req, const struct json *o)
 {
     struct convert c = { req, &req->err };
 
-    for (struct json *v = json_first(req->data); v != NULL; v = v->next) {
+    for (struct json *v = json_first(o); v != NULL; v = v->next) {
         const struct field *field = field_of(req, v->key);
-        if (field == NULL || check(&c, field->type, v) == 0)
+        if (field == NULL || (o != req->path_data && json_get(req->path_data, v->key) != NULL)
+            || check(&c, field->type, v) == 0)
             continue;
         if (req->err.code == ERR_NOMEM)
             return -1;
@@ -600,11 +602,18 @@ int field_check_all(struct request *req)
     return arena_check(req->arena, &req->err);
 }
 
+int field_check_all(struct request *req)
+{
+    TRY(check_object(req, req->path_data));
+    return check_object(req, req->data);
+}
+
 /* ---- reading ---- */
 
 struct json *field_raw(const struct request *req, const char *name)
 {
-    return json_member(req->data, name);
+    struct json *v = json_member(req->path_data, name);
+    return v != NULL ? v : json_member(req->data, name);
 }
 
 bool field_given(const struct request *req, const char *name)

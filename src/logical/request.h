@@ -60,6 +60,7 @@ struct request {
     struct storage *storage;   /* the mount's view, and nothing else */
     void *backend;             /* state of the mount's engine, from engine->open */
     const struct sysview *sys; /* what the mount may know of the world */
+    struct json *path_data;    /* what the route's names matched in the path, or NULL */
     const struct route *route; /* and which of its routes matched */
     bool backend_open;         /* a mount serves the path and takes requests */
     const void *mount;         /* the core's own record of the mount; engines leave it alone */

@@ -155,9 +155,10 @@ static bool match_whole(const char *pattern, struct str rel, struct match *m)
 /* As in Vault, names in parentheses that were left out are set too, to the empty text. */
 static void put_captures(const struct match *m, const char *pattern, struct request *req)
 {
+    req->path_data = m->n > 0 || strchr(pattern, '(') != NULL ? json_object(req->arena) : NULL;
     for (size_t i = 0; i < m->n; i++)
         if (m->captures[i].name.n > 0)
-            json_set(req->data, m->captures[i].name, json_str(req->arena, m->captures[i].value));
+            json_set(req->path_data, m->captures[i].name, json_str(req->arena, m->captures[i].value));
     if (strchr(pattern, '(') == NULL)
         return;
     for (const char *p = strchr(pattern, '{'); p != NULL; p = strchr(p, '{')) {
@@ -166,7 +167,7 @@ static void put_captures(const struct match *m, const char *pattern, struct requ
         for (size_t i = 0; i < m->n; i++)
             set = set || str_eq(m->captures[i].name, name.text);
         if (!set)
-            json_set(req->data, name.text, json_str(req->arena, STR("")));
+            json_set(req->path_data, name.text, json_str(req->arena, STR("")));
         p = name.after;
     }
 }

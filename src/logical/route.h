@@ -46,7 +46,7 @@ struct route {
 #define FIELDS(table) .fields = (table), .n_fields = ARRAY_LEN(table)
 
 /*
- * The first row that matches req->rel; its captures are put into req->data, req->route is set.
+ * The first row that matches req->rel; its captures go to req->path_data, req->route is set.
  * 1, or 0 when none does.
  */
 int route_match(const struct route *routes, size_t n, struct request *req);

@@ -61,9 +61,10 @@ static void release_input(struct serve1 *h)
 
 static void release(struct serve1 *h)
 {
-    exchange_free(h->x);
+    struct exchange *x = h->x;
     release_input(h);
     free(h);
+    exchange_free(x); /* last: it may be the connection's last hold */
 }
 
 static void finish_connection(struct serve1 *h)

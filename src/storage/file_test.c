@@ -126,7 +126,7 @@ static void an_entry_is_vaults_file(void **state)
     put(rig, STR("a/b/c"), STR("hello"));
     FILE *f = fopen(path_of(rig, "a/b/_c"), "r");
     assert_non_null(f);
-    fread(text, 1, sizeof text - 1, f);
+    assert_true(fread(text, 1, sizeof text - 1, f) > 0);
     fclose(f);
     assert_string_equal(text, "{\"Value\":\"aGVsbG8=\"}\n");
     assert_int_equal(stat(path_of(rig, "a/b/_c"), &st), 0);

@@ -110,8 +110,8 @@ int folder_open(int root, struct str folder, bool make, int *out, struct err *er
         if (next < 0 && !make && (errno == ENOENT || errno == ENOTDIR))
             return 0;
         if (next < 0 && errno == ENOTDIR)
-            return err_set(err, ERR_BAD_REQUEST, "file: %s is an entry's file and cannot be a folder",
-                           name);
+            return err_set(err, ERR_BAD_REQUEST,
+                           "file: %s is an entry's file and cannot be a folder", name);
         if (next < 0)
             return folder_failed(err, "open directory");
         close(fd);

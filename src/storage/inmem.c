@@ -28,7 +28,7 @@ struct node {
         struct entry *entry[FANOUT];
         struct node *child[FANOUT];
     };
-    /* Inner nodes only: sep[i] is above all of child[i - 1], not above any of child[i]; [0] unused. */
+    /* Inner nodes: sep[i] is above all of child[i - 1], not above any of child[i]; no [0]. */
     struct entry *sep[];
 };
 

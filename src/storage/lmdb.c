@@ -74,13 +74,14 @@ static bool disk_full(int rc)
 
 static int failed(struct err *err, const char *what, int rc)
 {
-    enum err_code code = rc == ENOMEM                                        ? ERR_NOMEM
-                         : rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND ||
-                                   rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH
-                             ? ERR_CORRUPT
-                             : ERR_IO;
+    bool corrupt = rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID ||
+                   rc == MDB_VERSION_MISMATCH;
+    enum err_code code = rc == ENOMEM ? ERR_NOMEM : corrupt ? ERR_CORRUPT : ERR_IO;
+    /* LMDB says EIO of a write that a full disk cut short. */
     return err_set(err, code, "lmdb: %s: %s", what,
-                   disk_full(rc) ? "no space left for the data" : mdb_strerror(rc));
+                   disk_full(rc) ? "no space left for the data"
+                   : rc == EIO   ? "a write failed or was cut short (is the disk full?)"
+                                 : mdb_strerror(rc));
 }
 
 static MDB_val val(struct str s)
@@ -377,7 +378,7 @@ static int delete_one(struct writing *w, const struct change *c)
     return rc != 0 ? rc : mdb_cursor_del(w->data, 0);
 }
 
-/* In key order the B+tree's pages are met one after the other; of one key the last change counts. */
+/* In key order, so that pages are met one after the other; of one key the last change counts. */
 static int write_data(struct writing *w, struct change *const *sorted, size_t n)
 {
     for (size_t i = 0; i < n; i++) {

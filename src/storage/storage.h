@@ -75,7 +75,8 @@ static inline int storage_delete(struct storage *s, struct str key, struct err *
  * Call ${each} for every name directly below ${prefix} (which is empty or ends in '/'), in byte
  * order, each once: "a" for the entry prefix/a, "b/" for a folder.  Only names greater than
  * ${after} (empty: all), so a page goes on where the last one ended.  No lock is held while
- * ${each} runs; it may call the storage.  0: done or stopped by ${each}; -1: failed.
+ * ${each} runs; it may call the storage.  An entry whose key is ${prefix} itself (a key that ends
+ * in '/') has the empty name.  0: done or stopped by ${each}; -1: failed.
  */
 static inline int storage_list(struct storage *s, struct str prefix, struct str after,
                                storage_name_fn *each, void *ctx, struct err *err)

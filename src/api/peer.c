@@ -1,0 +1,45 @@
+/* X-Forwarded-For (Vault docs: configuration/listener/tcp). */
+#include "api/peer.h"
+
+#include "logical/cidr.h"
+
+/* All addresses of all such headers, first hop first. */
+static struct strs chain_of(struct arena *a, const struct http_request *h)
+{
+    struct strs chain = { 0 };
+    for (size_t i = 0; i < h->n_headers; i++) {
+        struct str rest = h->headers[i].value, part;
+        if (!str_eq_nocase(h->headers[i].name, STR("X-Forwarded-For")))
+            continue;
+        while (str_next(&rest, ',', &part))
+            strs_add(a, &chain, str_trim(part));
+    }
+    return chain;
+}
+
+int peer_of(struct arena *a, const struct http_request *h, struct peer *out, struct err *err)
+{
+    const struct api_listener *rules = http_listener_user(h->listener);
+    *out = (struct peer){ h->peer_addr, h->peer_port, h->tls, h->peer_certs_der };
+    if (rules == NULL || rules->authorized.n == 0)
+        return 0;
+    struct strs chain = chain_of(a, h);
+    if (chain.n == 0)
+        return !rules->reject_not_present
+                   ? 0
+                   : err_set(err, ERR_BAD_REQUEST, "missing x-forwarded-for header and configured "
+                                                   "to reject when not present");
+    if (!cidr_allows(&rules->authorized, h->peer_addr))
+        return !rules->reject_not_authorized
+                   ? 0
+                   : err_set(err, ERR_BAD_REQUEST, "client address not authorized for "
+                                                   "x-forwarded-for and configured to reject "
+                                                   "connection");
+    if ((int64_t)chain.n - 1 - rules->hop_skips < 0)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "malformed x-forwarded-for configuration or request, hops to skip (%lld) "
+                       "would skip before earliest chain link (chain length %zu)",
+                       (long long)rules->hop_skips, chain.n);
+    out->addr = chain.v[chain.n - 1 - (size_t)rules->hop_skips];
+    return arena_check(a, err);
+}

@@ -1,0 +1,213 @@
+/* The parts of a server, made in order and undone in reverse. */
+#include "server/assemble.h"
+
+#include <stdlib.h>
+
+#include "base/epoch.h"
+#include "base/log.h"
+#include "core/genroot.h"
+#include "core/rekey.h"
+#include "server/registry.h"
+
+static const struct log lg = { "core" };
+
+enum { DRAIN_MS = 15000 };
+
+static const int64_t SECOND = 1000000000;
+
+struct assembly {
+    const struct config *config;
+    struct arena *arena;
+    struct storage *physical;
+    struct core_settings core;
+    struct lifecycle *lifecycle;
+    struct rekey *rekey;
+    struct genroot *genroot;
+    struct api *api;
+    struct http_server *http;
+    struct api_listener *listener_rules;
+    const struct http_listener **listeners;
+};
+
+static int open_storage(struct assembly *s, struct err *err)
+{
+    const struct config_storage *c = &s->config->storage;
+    if (c->type.n == 0)
+        return err_set(err, ERR_BAD_REQUEST, "A storage backend must be specified");
+    const struct storage_driver *driver = registry_storage(c->type);
+    if (driver == NULL)
+        return err_set(err, ERR_BAD_REQUEST, "Unknown storage type " STR_FMT, STR_ARG(c->type));
+    if (driver->open(c->options, c->n_options, &s->physical, err) < 0)
+        return err_prefix(err, "Error initializing storage of type " STR_FMT, STR_ARG(c->type));
+    return 0;
+}
+
+static int make_core(struct assembly *s, struct err *err)
+{
+    const struct config *c = s->config;
+    s->core = (struct core_settings){
+        .physical = s->physical,
+        .engines = registry_engines,
+        .devices = registry_devices,
+        .clock = &clock_system,
+        .default_ttl_s = c->default_lease_ttl_ns / SECOND,
+        .max_ttl_s = c->max_lease_ttl_ns / SECOND,
+        .cluster_name = c->cluster_name,
+        .storage_type = c->storage.type,
+        .api_addr = c->api_addr,
+        .cluster_addr = c->cluster_addr,
+        .raw_endpoint = c->raw_storage_endpoint,
+        .introspection_endpoint = c->introspection_endpoint,
+        .enable_ui = c->ui,
+    };
+    TRY(lifecycle_new(&s->core, &s->lifecycle, err));
+    TRY(rekey_new(s->lifecycle, &s->rekey, err));
+    TRY(genroot_new(s->lifecycle, &s->genroot, err));
+    struct api_settings settings = {
+        .lifecycle = s->lifecycle,
+        .core = &s->core,
+        .rekey = s->rekey,
+        .genroot = s->genroot,
+        .ui = c->ui,
+    };
+    return api_new(&settings, &s->api, err);
+}
+
+/* ---- listeners ---- */
+
+static int tls_version(struct str name)
+{
+    static const char *const names[] = { "tls10", "tls11", "tls12", "tls13" };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (str_is(name, names[i]))
+            return 0x0301 + (int)i;
+    return 0;
+}
+
+static int octal(struct str digits)
+{
+    int v = 0;
+    for (size_t i = 0; i < digits.n; i++)
+        v = v * 8 + (digits.p[i] - '0');
+    return v;
+}
+
+static int milliseconds(int64_t ns)
+{
+    return (int)(ns / 1000000);
+}
+
+static struct http_listener_config listener_config(struct assembly *s,
+                                                   const struct config_listener *l,
+                                                   struct api_listener *rules)
+{
+    struct http_listener_config c = {
+        .address = l->address,
+        .unix_socket = l->type == CONFIG_UNIX,
+        .socket_mode = octal(l->socket_mode),
+        .socket_user = l->socket_user,
+        .socket_group = l->socket_group,
+        .max_body_bytes = l->max_request_size < 0 ? SIZE_MAX : (size_t)l->max_request_size,
+        .read_header_timeout_ms = milliseconds(l->http_read_header_timeout_ns),
+        .read_timeout_ms = milliseconds(l->http_read_timeout_ns),
+        .idle_timeout_ms = milliseconds(l->http_idle_timeout_ns),
+        .proxy_protocol = l->proxy_protocol_behavior.n > 0,
+        .user = rules,
+    };
+    if (l->tls_disable || l->type == CONFIG_UNIX)
+        return c;
+    c.tls_cert_file = l->tls_cert_file;
+    c.tls_key_file = l->tls_key_file;
+    c.tls_client_ca_file = l->tls_client_ca_file;
+    c.tls_cipher_suites = strs_join(s->arena, &l->tls_cipher_suites, STR(":"));
+    c.tls_min_version = tls_version(l->tls_min_version);
+    c.tls_max_version = tls_version(l->tls_max_version);
+    c.tls_prefer_server_cipher_suites = l->tls_prefer_server_cipher_suites;
+    c.tls_require_and_verify_client_cert = l->tls_require_and_verify_client_cert;
+    c.tls_disable_client_certs = l->tls_disable_client_certs;
+    return c;
+}
+
+static int listen_all(struct assembly *s, struct err *err)
+{
+    const struct config *c = s->config;
+    struct http_server_config server = { .handler = api_handle, .ctx = s->api };
+    if (c->n_listeners == 0)
+        return err_set(err, ERR_BAD_REQUEST, "No listener is configured");
+    s->listener_rules = arena_array(s->arena, c->n_listeners, sizeof *s->listener_rules);
+    s->listeners = arena_array(s->arena, c->n_listeners, sizeof *s->listeners);
+    TRY(arena_check(s->arena, err));
+    TRY(http_server_new(&server, &s->http, err));
+    for (size_t i = 0; i < c->n_listeners; i++) {
+        const struct config_listener *l = &c->listeners[i];
+        s->listener_rules[i] = (struct api_listener){
+            .authorized = l->x_forwarded_for_authorized_addrs,
+            .hop_skips = l->x_forwarded_for_hop_skips,
+            .reject_not_present = l->x_forwarded_for_reject_not_present,
+            .reject_not_authorized = l->x_forwarded_for_reject_not_authorized,
+            .require_request_header = l->require_request_header,
+            .open_metrics = l->unauthenticated_metrics_access,
+        };
+        struct http_listener_config config = listener_config(s, l, &s->listener_rules[i]);
+        if (http_listen(s->http, &config, &s->listeners[i], err) < 0)
+            return err_prefix(err, "Error initializing listener of type %s",
+                              l->type == CONFIG_UNIX ? "unix" : "tcp");
+    }
+    return 0;
+}
+
+/* ---- all together ---- */
+
+int assemble(const struct config *config, struct assembly **out, struct err *err)
+{
+    struct assembly *s = calloc(1, sizeof *s);
+    if (s == NULL || (s->arena = arena_new()) == NULL) {
+        free(s);
+        return err_set(err, ERR_NOMEM, "out of memory");
+    }
+    s->config = config;
+    if (open_storage(s, err) < 0 || make_core(s, err) < 0 || listen_all(s, err) < 0) {
+        disassemble(s);
+        return -1;
+    }
+    *out = s;
+    return 0;
+}
+
+void disassemble(struct assembly *s)
+{
+    if (s == NULL)
+        return;
+    if (s->http != NULL)
+        http_server_drain(s->http, DRAIN_MS);
+    http_server_free(s->http);
+    api_free(s->api);
+    genroot_free(s->genroot);
+    rekey_free(s->rekey);
+    lifecycle_free(s->lifecycle);
+    storage_close(s->physical);
+    arena_free(s->arena);
+    free(s);
+}
+
+struct lifecycle *assemble_lifecycle(struct assembly *s)
+{
+    return s->lifecycle;
+}
+
+struct str assemble_address(const struct assembly *s, size_t i)
+{
+    return http_listener_address(s->listeners[i]);
+}
+
+void assemble_reload(struct assembly *s)
+{
+    struct err err = { 0 };
+    if (http_server_reload_tls(s->http, &err) < 0)
+        LOG(&lg, ERROR, "failed to reload certificates, the old ones stay: error=%s", err.msg);
+    epoch_enter();
+    const struct active *on = lifecycle_active(s->lifecycle);
+    if (on != NULL)
+        broker_reload(on->broker);
+    epoch_leave();
+}

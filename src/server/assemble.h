@@ -1,0 +1,25 @@
+/* Assemble: make the parts of a server from its configuration, and take them apart again. */
+#ifndef SERVER_ASSEMBLE_H
+#define SERVER_ASSEMBLE_H
+
+#include "api/api.h"
+#include "server/config.h"
+
+struct assembly; /* owned by the main thread */
+
+/*
+ * Storage, core, API and listeners, in this order; requests are served when it returns.  ${config}
+ * is borrowed.  -1: what had been made is undone; the message says what to change.
+ */
+int assemble(const struct config *config, struct assembly **out, struct err *err) MUST_USE;
+
+/* Let requests finish, close listeners, seal, close the storage. */
+void disassemble(struct assembly *s);
+
+struct lifecycle *assemble_lifecycle(struct assembly *s);
+/* Certificates, and the audit devices' files. Failures are logged. */
+void assemble_reload(struct assembly *s);
+/* The address that listener ${i} really has. */
+struct str assemble_address(const struct assembly *s, size_t i);
+
+#endif
