@@ -109,6 +109,8 @@ static int renew_login(void *ctx, struct arena *a, const struct lease *l, int64_
         result = m->engine->renew_login(&req, &resp);
         if (result < 0)
             *err = req.err;
+        else if (result == 0)
+            result = err_set(err, ERR_BAD_REQUEST, "the login can no longer be renewed");
         else
             *out = resp.auth != NULL ? resp.auth : l->auth;
     }
