@@ -1,6 +1,7 @@
 /*
  * A server that answers every request with a small JSON text, to be driven by wrk or h2load:
- * http_hello ADDRESS [CERT KEY].  Prints the CPU time per request when standard input ends.
+ * http_hello ADDRESS [CERT KEY].  A request for /worker is answered from a worker thread.  Prints
+ * the CPU time per request when standard input ends.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 /* One loop: one thread counts. */
 static long requests;
 
-static void hello(void *ctx, struct http_exchange *x)
+static void answer(void *ctx, struct http_exchange *x)
 {
     static const struct http_header headers[] = {
         { STR_INIT("Cache-Control"), STR_INIT("no-store") },
@@ -24,8 +25,16 @@ static void hello(void *ctx, struct http_exchange *x)
         .body = STR("{\"request_id\":\"6d9e4a4c-8f2e-4ad4-a4ee-6d1c2a5a0001\",\"data\":"
                     "{\"hello\":\"world\"}}\n"),
     };
-    requests++;
     http_answer(x, &reply);
+}
+
+static void hello(void *ctx, struct http_exchange *x)
+{
+    requests++;
+    if (str_is(x->req.path, "/worker"))
+        http_offload(x, answer, NULL);
+    else
+        answer(NULL, x);
 }
 
 static double cpu_us(void)

@@ -135,7 +135,8 @@ static bool best_record(const unsigned char *answer, size_t len, char *target, s
         if (end - d < (ptrdiff_t)length)
             break;
         p = d + length;
-        unsigned priority = length < 7 ? 0x10000 : number_at(d), weight = length < 7 ? 0 : number_at(d + 2);
+        unsigned priority = length < 7 ? 0x10000 : number_at(d);
+        unsigned weight = length < 7 ? 0 : number_at(d + 2);
         if (type != TYPE_SRV || priority > best_priority ||
             (priority == best_priority && weight <= best_weight) ||
             dn_expand(answer, end, d + 6, target, (int)size) < 0)

@@ -54,9 +54,12 @@ static int set_text(struct buf *b, const char *text)
     for (size_t i = 0; i < s.n; i++)
         if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f)
             return -1;
-    buf_clear(b);
-    buf_add(b, s);
-    buf_byte(b, '\0');
+    /* The text may be the buffer's own. */
+    struct buf fresh = { 0 };
+    buf_add(&fresh, s);
+    buf_byte(&fresh, '\0');
+    buf_free(b);
+    *b = fresh;
     if (b->failed)
         return -1;
     b->n--;

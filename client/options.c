@@ -69,8 +69,7 @@ static int take_timeout(int64_t *to_ms, const char *name, struct coffer_error *e
         size_t unit_len = 0;
         for (size_t i = 0; i < ARRAY_LEN(units); i++) {
             size_t len = strlen(units[i].unit);
-            bool whole = isdigit((unsigned char)end[0]) == 0 && strncmp(end, units[i].unit, len) == 0;
-            if (whole && len > unit_len) {
+            if (strncmp(end, units[i].unit, len) == 0 && len > unit_len) {
                 scale = units[i].ms;
                 unit_len = len;
             }

@@ -17,9 +17,8 @@ static void must(bool holds)
 
 static bool inside(struct str part, struct str whole)
 {
-    return part.n == 0 ||
-           ((uintptr_t)part.p >= (uintptr_t)whole.p &&
-            (uintptr_t)part.p + part.n <= (uintptr_t)whole.p + whole.n);
+    return part.n == 0 || ((uintptr_t)part.p >= (uintptr_t)whole.p &&
+                           (uintptr_t)part.p + part.n <= (uintptr_t)whole.p + whole.n);
 }
 
 /* The end of the head, given ${step} bytes more at a time. Returns as http1_find_end. */

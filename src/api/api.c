@@ -86,7 +86,7 @@ static void answer_here(struct call *c)
         return;
     }
     if (has_control(decoded)) {
-        answer_error(c, 400, STR("path contains a control character"));
+        answer_bare(c, 400);
         return;
     }
     c->path = str_from(decoded, 4);

@@ -4,6 +4,7 @@
  */
 #include "barrier/barrier.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -296,6 +297,42 @@ static int store(struct barrier *b, const struct keyring *k, bool canary, struct
     return storage_commit(b->under, ops, canary ? 3 : 2, err);
 }
 
+enum { WITH_MAX = 8 };
+
+struct sealed_values {
+    struct buf v[WITH_MAX];
+};
+
+static void sealed_values_free(struct sealed_values *s)
+{
+    for (size_t i = 0; i < WITH_MAX; i++)
+        buf_free(&s->v[i]);
+}
+
+/* The ring, the root key and ${with}, all at once. */
+static int store_with(struct barrier *b, const struct keyring *k, const struct storage_op *with,
+                      size_t n, struct err *err)
+{
+    AUTO(buf_free) struct buf ring = { 0 };
+    AUTO(buf_free) struct buf root = { 0 };
+    AUTO(sealed_values_free) struct sealed_values sealed = { 0 };
+    struct storage_op ops[WITH_MAX + 2];
+
+    assert(n <= WITH_MAX);
+    TRY(keyring_close_up(k, &ring, err));
+    TRY(seal_root_key(k, &root, err));
+    for (size_t i = 0; i < n; i++) {
+        ops[i] = with[i];
+        if (barrier_is_plain_key(with[i].key))
+            continue;
+        TRY(keyring_seal(k, with[i].key, with[i].value, &sealed.v[i], err));
+        ops[i].value = buf_str(&sealed.v[i]);
+    }
+    ops[n] = (struct storage_op){ STORAGE_PUT, keyring_key, buf_str(&ring) };
+    ops[n + 1] = (struct storage_op){ STORAGE_PUT, master_key, buf_str(&root) };
+    return storage_commit(b->under, ops, n + 2, err);
+}
+
 /*
  * A change of the ring on its way: made from a copy, stored, then swapped in.  Changes wait for
  * each other, but barrier_seal waits for none, so that a hung storage cannot keep keys in memory.
@@ -408,6 +445,17 @@ int barrier_set_root_key(struct barrier *b, struct str root_key, struct err *err
     TRY(change_begin(b, &c, err));
     TRY(keyring_with_root_key(c.now, root_key, &c.next, err));
     return change_commit(b, &c, err);
+}
+
+int barrier_rekey(struct barrier *b, struct str root_key, const struct storage_op *with, size_t n,
+                  struct err *err)
+{
+    AUTO(change_end) struct change c = { 0 };
+
+    TRY(change_begin(b, &c, err));
+    TRY(keyring_with_root_key(c.now, root_key, &c.next, err));
+    TRY(store_with(b, c.next, with, n, err));
+    return change_swap(b, &c, err);
 }
 
 int barrier_set_rotation(struct barrier *b, const struct barrier_rotation *r, struct err *err)

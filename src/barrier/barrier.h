@@ -59,6 +59,12 @@ int barrier_delete_upgrade(struct barrier *b, uint32_t term, struct err *err) MU
 int barrier_follow(struct barrier *b, struct err *err) MUST_USE;
 /* Put the keyring under another root key (rekey). */
 int barrier_set_root_key(struct barrier *b, struct str root_key, struct err *err) MUST_USE;
+/*
+ * The same in one commit with ${n} puts ${with}: whatever must change together with the root key,
+ * so that a crash leaves all old or all new.  Values of keys inside the barrier are encrypted.
+ */
+int barrier_rekey(struct barrier *b, struct str root_key, const struct storage_op *with, size_t n,
+                  struct err *err) MUST_USE;
 /* Does ${root_key} open this barrier, sealed or not? 0, or -1: ERR_DENIED. */
 int barrier_check_root_key(struct barrier *b, struct str root_key, struct err *err) MUST_USE;
 /* A copy of the root key in locked memory; ERR_SEALED. */

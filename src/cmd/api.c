@@ -34,7 +34,8 @@ const struct flag api_flags[] = {
     { .name = "policy-override", .kind = FLAG_BOOL,
       .help = "Ask to pass over a policy that is only advisory (soft-mandatory)." },
     { .name = "wrap-ttl", .kind = FLAG_DURATION, .env = "VAULT_WRAP_TTL",
-      .help = "Put the answer into a one-time token that lives this long (\"30s\", \"5m\"); \"unwrap\" "
+      .help = "Put the answer into a one-time token that lives this long (\"30s\", \"5m\"); "
+              "\"unwrap\" "
               "takes it out again." },
     { .name = "mfa", .kind = FLAG_LIST, .env = "VAULT_MFA",
       .help = "Credentials for multi-factor authentication, sent as X-Vault-MFA." },

@@ -8,7 +8,8 @@ const struct command command_audit = {
     .name = "audit",
     .usage = "audit <subcommand> [options] [args]",
     .summary = "Interact with audit devices",
-    .help = "  Audit devices write down every request and answer. With one enabled, a request that no\n"
+    .help = "  Audit devices write down every request and answer. With one enabled, a request "
+            "that no\n"
             "  device could write down is refused.\n\n"
             "      $ vault audit enable file file_path=/var/log/vault_audit.log\n"
             "      $ vault audit list",

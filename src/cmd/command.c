@@ -7,7 +7,8 @@
 
 #include "cmd/text.h"
 
-static void print(FILE *to, const char *format, va_list args, bool wrap)
+static void __attribute__((format(printf, 2, 0)))
+print(FILE *to, const char *format, va_list args, bool wrap)
 {
     AUTO(buf_free) struct buf text = { 0 };
     AUTO(buf_free) struct buf wrapped = { 0 };

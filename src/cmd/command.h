@@ -4,7 +4,7 @@
 
 #include "base/arena.h"
 #include "cmd/flags.h"
-#include "coffer.h"
+#include "client/client.h"
 
 struct command_run;
 

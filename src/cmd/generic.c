@@ -4,6 +4,25 @@
 #include "cmd/data.h"
 #include "cmd/output.h"
 
+/* Vault names one argument where it takes more. */
+static bool has_path(struct command_run *run)
+{
+    if (run->n_args == 0)
+        command_warn(run, "Not enough arguments (expected 1, got 0)");
+    return run->n_args > 0;
+}
+
+/* A refusal may come with an answer: a key-value store of version 2 tells the right path so. */
+static int refused_with(struct command_run *run, const struct api_answer *answer)
+{
+    const struct json *data = json_member(answer->json, "data");
+    const struct json *warnings = json_member(answer->json, "warnings");
+    if (answer->status == 404 && ((data != NULL && data->count > 0) ||
+                                  (warnings != NULL && warnings->count > 0)))
+        output_secret(run, answer->json);
+    return 2;
+}
+
 /* ---- read ---- */
 
 static int read_run(struct command_run *run)
@@ -12,7 +31,7 @@ static int read_run(struct command_run *run)
     struct api_answer answer;
     struct coffer_pair *query;
     size_t n;
-    if (!command_args(run, 1, SIZE_MAX))
+    if (!has_path(run))
         return 1;
     struct str path = command_path(run, run->args[0]);
     if (data_parse_query(run, run->args + 1, run->n_args - 1, &query, &n, &err) < 0)
@@ -32,7 +51,8 @@ const struct command command_read = {
     .name = "read",
     .usage = "read [options] PATH [DATA K=V...]",
     .summary = "Read data and retrieves secrets",
-    .help = "  Reads what is at the path: a stored secret, a credential made on the spot, or a part of\n"
+    .help = "  Reads what is at the path: a stored secret, a credential made on the spot, or a "
+            "part of\n"
             "  the configuration. Data becomes parameters of the query.\n\n"
             "  Read a secret from a key-value store of version 1:\n\n"
             "      $ vault read secret/my-secret\n\n"
@@ -54,16 +74,17 @@ static int write_run(struct command_run *run)
     struct err err = { 0 };
     struct api_answer answer;
     struct json *data;
-    if (!command_args(run, 1, SIZE_MAX))
+    if (!has_path(run))
         return 1;
     if (run->n_args == 1 && !flags_bool(run->flags, "force"))
         return command_fail(run, 1, "Must supply data or use -force");
     struct str path = command_path(run, run->args[0]);
     if (data_parse(run, run->args + 1, run->n_args - 1, &data, &err) < 0)
         return command_fail(run, 1, "Failed to parse K=V data: %s", err.msg);
-    if (api_put(run, path.p, run->n_args == 1 ? NULL : data, &answer) < 0)
-        return command_fail(run, 2, "Error writing data to %s: " STR_FMT, path.p,
-                            STR_ARG(answer.error));
+    if (api_put(run, path.p, run->n_args == 1 ? NULL : data, &answer) < 0) {
+        command_warn(run, "Error writing data to %s: " STR_FMT, path.p, STR_ARG(answer.error));
+        return refused_with(run, &answer);
+    }
     if (answer.json == NULL) {
         if (command_is_table(run))
             command_say(run, "Success! Data written to: %s", path.p);
@@ -76,9 +97,11 @@ const struct command command_write_data = {
     .name = "write",
     .usage = "write [options] PATH [DATA K=V...]",
     .summary = "Write data, configuration, and secrets",
-    .help = "  Writes data to the path. What that means is the path's business: store it, configure\n"
+    .help = "  Writes data to the path. What that means is the path's business: store it, "
+            "configure\n"
             "  something, log in, encrypt. Data is given as key=value, key=@file, key=- (standard\n"
-            "  input), @file (a JSON object) or - (a JSON object from standard input). A value that\n"
+            "  input), @file (a JSON object) or - (a JSON object from standard input). A value "
+            "that\n"
             "  begins with \"@\" is written as \"\\@...\".\n\n"
             "  Store a secret in a key-value store of version 1:\n\n"
             "      $ vault write secret/my-secret password=Tr0ub4dor\n\n"
@@ -143,8 +166,10 @@ static int delete_run(struct command_run *run)
     if (api_send(run,
                  &(struct api_call){ .method = "DELETE", .path = path.p, .query = query,
                                      .n_query = n },
-                 &answer) < 0)
-        return command_fail(run, 2, "Error deleting %s: " STR_FMT, path.p, STR_ARG(answer.error));
+                 &answer) < 0) {
+        command_warn(run, "Error deleting %s: " STR_FMT, path.p, STR_ARG(answer.error));
+        return refused_with(run, &answer);
+    }
     if (answer.json == NULL) {
         if (command_is_table(run))
             command_say(run, "Success! Data deleted (if it existed) at: %s", path.p);
@@ -205,7 +230,8 @@ const struct command command_unwrap = {
     .name = "unwrap",
     .usage = "unwrap [options] [TOKEN]",
     .summary = "Unwrap a wrapped secret",
-    .help = "  Takes out what was put into a wrapping token. That works once. Without an argument the\n"
+    .help = "  Takes out what was put into a wrapping token. That works once. Without an "
+            "argument the\n"
             "  token that is in use is taken for the wrapping token.\n\n"
             "  Unwrap what a colleague made with -wrap-ttl:\n\n"
             "      $ vault unwrap s.kT2mEn0mC8GnlJxEmC9FgU3R",
@@ -244,7 +270,8 @@ const struct command command_path_help = {
     .name = "path-help",
     .usage = "path-help [options] PATH",
     .summary = "Retrieve API help for paths",
-    .help = "  Prints what a path is for, which parameters it takes and what lies below it. The path\n"
+    .help = "  Prints what a path is for, which parameters it takes and what lies below it. The "
+            "path\n"
             "  must be mounted. With -format=json the answer is an OpenAPI document.\n\n"
             "  Help of the whole transit engine, and of one of its paths:\n\n"
             "      $ vault path-help transit\n"

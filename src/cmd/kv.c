@@ -8,7 +8,8 @@ const struct command command_kv = {
     .name = "kv",
     .usage = "kv <subcommand> [options] [args]",
     .summary = "Interact with Vault's Key-Value storage",
-    .help = "  Stores and reads secrets in key-value stores. The same commands serve version 1 (one\n"
+    .help = "  Stores and reads secrets in key-value stores. The same commands serve version 1 "
+            "(one\n"
             "  value for a key) and version 2 (the last versions are kept).\n\n"
             "  Store, read and list:\n\n"
             "      $ vault kv put secret/app user=ann password=Tr0ub4dor\n"
@@ -138,7 +139,8 @@ static int key_and_data(struct command_run *run, struct str *path, struct json *
 
 static const struct flag put_flags[] = {
     { .name = "cas", .kind = FLAG_INT, .fallback = "-1",
-      .help = "Write only when the newest version has this number (check-and-set); 0: only when the "
+      .help = "Write only when the newest version has this number (check-and-set); 0: only when "
+              "the "
               "key does not exist; -1: always." },
 };
 
@@ -166,8 +168,10 @@ const struct command command_kv_put = {
     .name = "kv put",
     .usage = "kv put [options] KEY [DATA]",
     .summary = "Sets or updates data in the KV store",
-    .help = "  Writes the data to the key. All fields that the key had before are replaced; \"kv patch\"\n"
-            "  keeps them. Data is given as key=value, key=@file, key=- (standard input), @file or -\n"
+    .help = "  Writes the data to the key. All fields that the key had before are replaced; \"kv "
+            "patch\"\n"
+            "  keeps them. Data is given as key=value, key=@file, key=- (standard input), @file "
+            "or -\n"
             "  (a JSON object).\n\n"
             "      $ vault kv put secret/app user=ann password=Tr0ub4dor\n"
             "      $ vault kv put secret/app @data.json\n"
@@ -236,7 +240,8 @@ const struct command command_kv_patch = {
     .name = "kv patch",
     .usage = "kv patch [options] KEY [DATA]",
     .summary = "Sets or updates data in the KV store without overwriting",
-    .help = "  Changes the given fields of a secret and keeps the others. Needs a store of version 2,\n"
+    .help = "  Changes the given fields of a secret and keeps the others. Needs a store of "
+            "version 2,\n"
             "  and a key that exists; refused when somebody else writes at the same time.\n\n"
             "      $ vault kv patch secret/app password=N3wp4ss",
     .run = patch_run,

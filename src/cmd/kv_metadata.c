@@ -11,7 +11,8 @@ const struct command command_kv_metadata = {
     .name = "kv metadata",
     .usage = "kv metadata <subcommand> [options] [args]",
     .summary = "Interact with Vault's Key-Value storage",
-    .help = "  Reads, changes and deletes what a store of version 2 knows of a key beside its data.\n\n"
+    .help = "  Reads, changes and deletes what a store of version 2 knows of a key beside its "
+            "data.\n\n"
             "      $ vault kv metadata put -max-versions=5 secret/app\n"
             "      $ vault kv metadata get secret/app\n"
             "      $ vault kv metadata delete secret/app",
@@ -102,7 +103,8 @@ static const struct flag put_flags[] = {
     { .name = "cas-required", .kind = FLAG_BOOL,
       .help = "Refuse writes to this key that do not name the version they follow (-cas)." },
     { .name = "delete-version-after", .kind = FLAG_DURATION,
-      .help = "Delete each version this long after it was written, \"3h25m19s\"; 0s: as the store is "
+      .help = "Delete each version this long after it was written, \"3h25m19s\"; 0s: as the "
+              "store is "
               "configured." },
 };
 

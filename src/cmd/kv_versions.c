@@ -61,7 +61,8 @@ const struct command command_kv_delete = {
     .name = "kv delete",
     .usage = "kv delete [options] PATH",
     .summary = "Deletes versions in the KV store",
-    .help = "  Deletes the secret at the key. A store of version 2 keeps what was deleted, so that\n"
+    .help = "  Deletes the secret at the key. A store of version 2 keeps what was deleted, so "
+            "that\n"
             "  \"kv undelete\" brings it back; \"kv destroy\" removes it for good.\n\n"
             "      $ vault kv delete secret/app\n"
             "      $ vault kv delete -versions=2,3 secret/app",

@@ -7,7 +7,8 @@ const struct command command_lease = {
     .name = "lease",
     .usage = "lease <subcommand> [options] [args]",
     .summary = "Interact with leases",
-    .help = "  A secret that is made on the spot comes with a lease: it is revoked when the lease ends.\n\n"
+    .help = "  A secret that is made on the spot comes with a lease: it is revoked when the "
+            "lease ends.\n\n"
             "      $ vault lease renew database/creds/readonly/2f6a614c\n"
             "      $ vault lease revoke database/creds/readonly/2f6a614c",
 };
@@ -40,7 +41,8 @@ const struct command command_lease_lookup = {
     .name = "lease lookup",
     .usage = "lease lookup [options] ID",
     .summary = "Lookup the lease of a secret",
-    .help = "  Prints when a lease was made, until when it lasts, and whether it can be renewed.\n\n"
+    .help = "  Prints when a lease was made, until when it lasts, and whether it can be "
+            "renewed.\n\n"
             "      $ vault lease lookup database/creds/readonly/2f6a614c",
     .run = lookup_run,
     .options = COMMAND_HTTP | COMMAND_FORMAT,
@@ -127,7 +129,8 @@ const struct command command_lease_revoke = {
     .name = "lease revoke",
     .usage = "lease revoke [options] ID",
     .summary = "Revokes leases and secrets",
-    .help = "  Ends a lease, or all leases whose IDs begin alike, and with them their secrets. Without\n"
+    .help = "  Ends a lease, or all leases whose IDs begin alike, and with them their secrets. "
+            "Without\n"
             "  -sync the server does that afterwards.\n\n"
             "      $ vault lease revoke database/creds/readonly/2f6a614c\n"
             "      $ vault lease revoke -prefix aws/creds/deploy",

@@ -26,7 +26,8 @@
 static const struct login_method methods[] = {
     { .name = "token", .mount = "token",
       .help = "Usage: vault login TOKEN [CONFIG K=V...]\n\n"
-              "  Logs in with a token that you already have. It is asked for, and not shown, when it\n"
+              "  Logs in with a token that you already have. It is asked for, and not shown, "
+              "when it\n"
               "  is not given.\n\n"
               "Configuration:\n\n"
               "  token=<string>\n      The token.\n\n"
@@ -205,7 +206,7 @@ static int method_login(struct command_run *run, const struct login_method *m, s
     if (api_put(run, path.p, config, &answer) < 0)
         return command_fail(run, 2, "Error authenticating: " STR_FMT, STR_ARG(answer.error));
     if (answer.json == NULL)
-        return command_fail(run, 2, "Error authenticating: empty response from credential provider");
+        return command_fail(run, 2, "Error authenticating: the answer is empty");
     *out = answer.json;
     return 0;
 }
@@ -255,7 +256,8 @@ static int print_login(struct command_run *run, const struct json *answer, bool 
     if (field.n > 0)
         return output_field(run, answer, field);
     if (command_is_table(run) && !flags_bool(run->flags, "no-store"))
-        command_tell(run, "Success! You are logged in. The token below is kept by the token helper, "
+        command_tell(run, "Success! You are logged in. The token below is kept by the token "
+                          "helper, "
                           "and later commands use it by themselves: there is no need to log in "
                           "again.\n");
     return output_secret(run, answer);
@@ -335,7 +337,8 @@ const struct command command_login = {
     .name = "login",
     .usage = "login [options] [AUTH K=V...]",
     .summary = "Authenticate locally",
-    .help = "  Logs in and keeps the token for later commands. The method is \"token\" unless -method\n"
+    .help = "  Logs in and keeps the token for later commands. The method is \"token\" unless "
+            "-method\n"
             "  names another; \"auth help METHOD\" tells what each wants to know.\n\n"
             "  With a token, which is asked for:\n\n"
             "      $ vault login\n\n"
@@ -376,7 +379,8 @@ const struct command command_auth_help = {
     .name = "auth help",
     .usage = "auth help [options] TYPE | PATH",
     .summary = "Prints usage for an auth method",
-    .help = "  Prints what \"login\" wants to know for an auth method, named by its type or by where it\n"
+    .help = "  Prints what \"login\" wants to know for an auth method, named by its type or by "
+            "where it\n"
             "  is mounted.\n\n"
             "      $ vault auth help userpass\n"
             "      $ vault auth help staff/",

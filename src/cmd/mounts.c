@@ -28,7 +28,8 @@ const struct command command_auth = {
     .name = "auth",
     .usage = "auth <subcommand> [options] [args]",
     .summary = "Interact with auth methods",
-    .help = "  Mounts auth methods at paths, and looks after those that are mounted. To log in, use\n"
+    .help = "  Mounts auth methods at paths, and looks after those that are mounted. To log in, "
+            "use\n"
             "  \"login\".\n\n"
             "      $ vault auth list\n"
             "      $ vault auth enable userpass",
@@ -184,7 +185,8 @@ const struct command command_secrets_enable = {
     .name = "secrets enable",
     .usage = "secrets enable [options] TYPE",
     .summary = "Enable a secrets engine",
-    .help = "  Mounts a secrets engine of the type. Many can be mounted of one type, each at a path of\n"
+    .help = "  Mounts a secrets engine of the type. Many can be mounted of one type, each at a "
+            "path of\n"
             "  its own and with data of its own.\n\n"
             "      $ vault secrets enable transit\n"
             "      $ vault secrets enable -path=team/kv -version=2 kv",
@@ -237,7 +239,8 @@ const struct command command_secrets_disable = {
     .name = "secrets disable",
     .usage = "secrets disable [options] PATH",
     .summary = "Disable a secret engine",
-    .help = "  Unmounts what is at the path. Its secrets are revoked and all its data is deleted.\n\n"
+    .help = "  Unmounts what is at the path. Its secrets are revoked and all its data is "
+            "deleted.\n\n"
             "      $ vault secrets disable team/kv",
     .run = secrets_disable_run,
     .options = COMMAND_HTTP,
@@ -247,7 +250,8 @@ const struct command command_auth_disable = {
     .name = "auth disable",
     .usage = "auth disable [options] PATH",
     .summary = "Disables an auth method",
-    .help = "  Unmounts the auth method at the path. Everybody who logged in by it is logged out.\n\n"
+    .help = "  Unmounts the auth method at the path. Everybody who logged in by it is logged "
+            "out.\n\n"
             "      $ vault auth disable userpass",
     .run = auth_disable_run,
     .options = COMMAND_HTTP,
@@ -485,7 +489,8 @@ const struct command command_secrets_move = {
     .name = "secrets move",
     .usage = "secrets move [options] SOURCE DESTINATION",
     .summary = "Move a secrets engine to a new path",
-    .help = "  Moves a mounted secrets engine with its data to another path. Its leases are revoked;\n"
+    .help = "  Moves a mounted secrets engine with its data to another path. Its leases are "
+            "revoked;\n"
             "  policies that name the old path are not changed.\n\n"
             "      $ vault secrets move secret/ generic/",
     .run = secrets_move_run,

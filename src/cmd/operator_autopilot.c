@@ -127,7 +127,8 @@ const struct command command_operator_raft_autopilot_set_config = {
     .usage = "operator raft autopilot set-config [options]",
     .summary = "Modify the configuration of the autopilot subsystem under integrated storage",
     .help = "  Changes the settings that are named; the others stay.\n\n"
-            "      $ vault operator raft autopilot set-config -cleanup-dead-servers=true -min-quorum=3",
+            "      $ vault operator raft autopilot set-config -cleanup-dead-servers=true "
+            "-min-quorum=3",
     .run = set_config_run,
     .options = COMMAND_HTTP | COMMAND_FORMAT,
     COMMAND_FLAGS(set_flags),

@@ -238,9 +238,12 @@ const struct command command_operator_generate_root = {
     .name = "operator generate-root",
     .usage = "operator generate-root [options] [KEY]",
     .summary = "Generates a new root token",
-    .help = "  Makes a new root token, which takes enough of the shares of the root key. It comes out\n"
-            "  encoded with a one-time password, or encrypted to an OpenPGP key, so that no holder of a\n"
-            "  share sees it in passing. KEY \"-\" is standard input; without KEY it is asked for.\n\n"
+    .help = "  Makes a new root token, which takes enough of the shares of the root key. It "
+            "comes out\n"
+            "  encoded with a one-time password, or encrypted to an OpenPGP key, so that no "
+            "holder of a\n"
+            "  share sees it in passing. KEY \"-\" is standard input; without KEY it is asked "
+            "for.\n\n"
             "      $ vault operator generate-root -generate-otp\n"
             "      $ vault operator generate-root -init -otp=\"...\"\n"
             "      $ vault operator generate-root\n"

@@ -166,7 +166,8 @@ const struct command command_operator_init = {
     .name = "operator init",
     .usage = "operator init [options]",
     .summary = "Initializes a server",
-    .help = "  Prepares a new store: makes the root key, splits it into shares (Shamir), and makes the\n"
+    .help = "  Prepares a new store: makes the root key, splits it into shares (Shamir), and "
+            "makes the\n"
             "  first root token. This is done once, on one server of a cluster. What it prints is\n"
             "  shown this one time only.\n\n"
             "  With the defaults, five shares of which three unseal:\n\n"

@@ -20,7 +20,8 @@ static const struct flag rekey_flags[] = {
     { .name = "nonce", .kind = FLAG_STRING,
       .help = "The nonce that -init printed; to be given with each share on the command line." },
     { .name = "target", .kind = FLAG_STRING, .fallback = "barrier",
-      .help = "\"barrier\": the shares that unseal; \"recovery\": the recovery shares of a seal that "
+      .help = "\"barrier\": the shares that unseal; \"recovery\": the recovery shares of a seal "
+              "that "
               "unseals by itself." },
     { .name = "verify", .kind = FLAG_BOOL,
       .help = "With -init: the new shares only count when enough of them were entered once. Else: "
@@ -158,8 +159,8 @@ static int init(struct command_run *run, const struct target *target)
         command_caution(run, encrypted
             ? "WARNING! The new shares will be encrypted, but not kept in the store. Whoever loses "
               "them cannot get them back. Think of -cancel and beginning again with -backup."
-            : "WARNING! The new shares will be shown once. Whoever loses them cannot get them back. "
-              "Think of -cancel and beginning again with -pgp-keys and -backup.");
+            : "WARNING! The new shares will be shown once. Whoever loses them cannot get them "
+              "back. Think of -cancel and beginning again with -pgp-keys and -backup.");
         command_gap(run);
     }
     return print_status(run, answer.json, false);
@@ -315,8 +316,10 @@ const struct command command_operator_rekey = {
     .name = "operator rekey",
     .usage = "operator rekey [options] [KEY]",
     .summary = "Generates new unseal keys",
-    .help = "  Makes a new root key and new shares, which takes enough of the present shares. One person\n"
-            "  begins with -init; then each holder of a share enters it. KEY \"-\" is standard input;\n"
+    .help = "  Makes a new root key and new shares, which takes enough of the present shares. "
+            "One person\n"
+            "  begins with -init; then each holder of a share enters it. KEY \"-\" is standard "
+            "input;\n"
             "  without KEY it is asked for, and not shown.\n\n"
             "      $ vault operator rekey -init -key-shares=5 -key-threshold=3\n"
             "      $ vault operator rekey",

@@ -71,7 +71,8 @@ const struct command command_operator_unseal = {
     .name = "operator unseal",
     .usage = "operator unseal [options] [KEY]",
     .summary = "Unseals the Vault server",
-    .help = "  Enters one share of the root key. When enough shares are there, the server can decrypt\n"
+    .help = "  Enters one share of the root key. When enough shares are there, the server can "
+            "decrypt\n"
             "  its data and begins to answer. Without an argument the share is asked for and not\n"
             "  shown, and leaves no trace in the shell's history.\n\n"
             "      $ vault operator unseal\n"
@@ -122,7 +123,8 @@ const struct command command_operator_step_down = {
     .name = "operator step-down",
     .usage = "operator step-down [options]",
     .summary = "Forces Vault to resign active duty",
-    .help = "  Makes the server that leads its cluster give up the lead, so that another one can take\n"
+    .help = "  Makes the server that leads its cluster give up the lead, so that another one can "
+            "take\n"
             "  over. A server that does not lead, or has no cluster, is left as it is.\n\n"
             "      $ vault operator step-down",
     .run = step_down_run,
@@ -180,7 +182,8 @@ const struct command command_operator_key_status = {
     .name = "operator key-status",
     .usage = "operator key-status [options]",
     .summary = "Provides information about the active encryption key",
-    .help = "  Prints the number of the encryption key in use, since when it is used, and about how\n"
+    .help = "  Prints the number of the encryption key in use, since when it is used, and about "
+            "how\n"
             "  often it has encrypted something.\n\n"
             "      $ vault operator key-status",
     .run = key_status_run,
@@ -205,8 +208,10 @@ const struct command command_operator_rotate = {
     .name = "operator rotate",
     .usage = "operator rotate [options]",
     .summary = "Rotates the underlying encryption key",
-    .help = "  Makes a new encryption key, which all later writes use. Older data stays readable: the\n"
-            "  older keys are kept. Shares and the root key do not change. Needs sudo on sys/rotate.\n\n"
+    .help = "  Makes a new encryption key, which all later writes use. Older data stays "
+            "readable: the\n"
+            "  older keys are kept. Shares and the root key do not change. Needs sudo on "
+            "sys/rotate.\n\n"
             "      $ vault operator rotate",
     .run = rotate_run,
     .options = COMMAND_HTTP | COMMAND_FORMAT,

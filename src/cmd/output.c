@@ -277,7 +277,8 @@ static int print_machine(struct command_run *run, const struct json *v)
         yaml_print(v, &out);
     } else {
         return command_fail(run, 1,
-                            "Could not parse output: cannot use the pretty formatter for this type");
+                            "Could not parse output: cannot use the pretty formatter for this "
+                            "type");
     }
     if (out.failed)
         return command_out_of_memory(run);

@@ -100,7 +100,8 @@ const struct command command_policy_write = {
     .name = "policy write",
     .usage = "policy write [options] NAME PATH",
     .summary = "Uploads a named policy from a file",
-    .help = "  Stores the text of a file (\"-\": standard input) as a policy of that name, instead of what\n"
+    .help = "  Stores the text of a file (\"-\": standard input) as a policy of that name, "
+            "instead of what\n"
             "  was there.\n\n"
             "      $ vault policy write reader reader.hcl\n"
             "      $ cat reader.hcl | vault policy write reader -",
@@ -185,7 +186,8 @@ const struct command command_policy_fmt = {
     .name = "policy fmt",
     .usage = "policy fmt [options] PATH",
     .summary = "Formats a policy on disk",
-    .help = "  Lays the text of a policy file out in the usual way: two spaces for each level, aligned\n"
+    .help = "  Lays the text of a policy file out in the usual way: two spaces for each level, "
+            "aligned\n"
             "  equals signs. The file is changed in its place; its meaning stays.\n\n"
             "      $ vault policy fmt reader.hcl",
     .run = fmt_run,

@@ -22,7 +22,8 @@ const struct command command_status = {
     .name = "status",
     .usage = "status [options]",
     .summary = "Print seal and HA status",
-    .help = "  Prints whether the server is initialised and sealed, its version, and which node of a\n"
+    .help = "  Prints whether the server is initialised and sealed, its version, and which node "
+            "of a\n"
             "  cluster leads. The exit status tells too:\n\n"
             "      - 0 - unsealed\n"
             "      - 1 - error\n"

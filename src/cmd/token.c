@@ -8,7 +8,8 @@ const struct command command_token = {
     .name = "token",
     .usage = "token <subcommand> [options] [args]",
     .summary = "Interact with tokens",
-    .help = "  Makes tokens and looks after them. A token says who sends a request, and by its policies\n"
+    .help = "  Makes tokens and looks after them. A token says who sends a request, and by its "
+            "policies\n"
             "  what that person or machine may do.\n\n"
             "      $ vault token create -policy=reader -ttl=1h\n"
             "      $ vault token lookup",
@@ -108,7 +109,8 @@ const struct command command_token_create = {
     .name = "token create",
     .usage = "token create [options]",
     .summary = "Create a new token",
-    .help = "  Makes a token, a child of the one in use. It gets the same policies unless -policy names\n"
+    .help = "  Makes a token, a child of the one in use. It gets the same policies unless "
+            "-policy names\n"
             "  others, of which the one in use must hold each.\n\n"
             "      $ vault token create -policy=reader -ttl=1h -display-name=nightly-job",
     .run = create_run,
@@ -213,7 +215,8 @@ static const struct flag revoke_flags[] = {
       .help = "The argument is a token's accessor, not the token." },
     { .name = "self", .kind = FLAG_BOOL, .help = "Revoke the token in use." },
     { .name = "mode", .kind = FLAG_STRING,
-      .help = "\"orphan\": the token's children live on; \"path\": the argument is the beginning of "
+      .help = "\"orphan\": the token's children live on; \"path\": the argument is the beginning "
+              "of "
               "lease IDs. Without it, the token and all its children end." },
 };
 

@@ -34,7 +34,8 @@ const struct command command_server = {
     .name = "server",
     .usage = "server [options]",
     .summary = "Starts a server",
-    .help = "  Starts a server that answers API requests. It begins sealed, and must be initialised\n"
+    .help = "  Starts a server that answers API requests. It begins sealed, and must be "
+            "initialised\n"
             "  once (\"operator init\") and unsealed after each start (\"operator unseal\").\n\n"
             "  Start with a configuration file:\n\n"
             "      $ vault server -config=/etc/vault/config.hcl\n\n"

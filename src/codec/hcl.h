@@ -5,15 +5,10 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "codec/hcl_pos.h"
 #include "codec/json.h"
 
 enum hcl_type { HCL_STRING, HCL_NUMBER, HCL_BOOL, HCL_LIST, HCL_OBJECT };
-
-/* Where something stands; lines and columns (bytes) count from 1. */
-struct hcl_pos {
-    const char *file; /* NULL when the text has no name */
-    uint32_t line, column;
-};
 
 struct hcl_key {
     struct str text;
@@ -54,9 +49,6 @@ struct hcl_item {
  */
 int hcl_parse(struct arena *a, struct str file, struct str text, struct hcl **out,
               struct err *err) MUST_USE;
-
-/* ERR_BAD_REQUEST with the place in front of the text; returns -1. */
-int hcl_error(struct err *err, struct hcl_pos pos, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* The value of the last item of that key without labels; NULL when absent or no object. */
 const struct hcl *hcl_get(const struct hcl *object, struct str key);

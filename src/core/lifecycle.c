@@ -23,6 +23,7 @@ struct lifecycle {
     const struct core_settings *settings;
     struct barrier *barrier;
     _Atomic(struct active *) active;
+    _Atomic uint64_t lives;
 
     pthread_mutex_t change; /* one init, unseal or seal at a time */
     /* Under change: the shares given so far. */
@@ -139,12 +140,58 @@ int lifecycle_seal_config(struct lifecycle *l, struct arena *a, struct seal_conf
     return seal_config_load(l->settings->physical, a, SEAL_CONFIG, out, err);
 }
 
+uint64_t lifecycle_lives(struct lifecycle *l)
+{
+    return atomic_load(&l->lives);
+}
+
+/* ---- rekey ---- */
+
+static int rekey_locked(struct lifecycle *l, struct str kek, const struct seal_config *config,
+                        struct err *err)
+{
+    AUTO(arena_drop) struct arena *a = arena_new();
+    AUTO(secret_free) struct secret root_key = { 0 };
+    AUTO(buf_free) struct buf wrapped = { 0 };
+    struct seal_config stored = *config;
+    if (a == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    if (atomic_load(&l->active) == NULL)
+        return err_set(err, ERR_SEALED, "Vault is sealed");
+    stored.type = STR("shamir");
+    stored.stored_shares = 1;
+    struct str text = seal_config_print(a, &stored);
+    TRY(arena_check(a, err));
+    TRY(secret_random(&root_key, KEY_LEN, err));
+    TRY(seal_wrap_root_key(kek, secret_str(&root_key), &wrapped, err));
+    struct storage_op with[] = {
+        { STORAGE_PUT, SEAL_CONFIG, text },
+        { STORAGE_PUT, STORED_KEYS, buf_str(&wrapped) },
+        { STORAGE_PUT, STR("core/shamir-kek"), kek },
+        { STORAGE_PUT, STR("core/canary-keyring"), config->nonce },
+    };
+    TRY(barrier_rekey(l->barrier, secret_str(&root_key), with, ARRAY_LEN(with), err));
+    LOG(&lg, INFO, "security barrier rekeyed: stored=1 shares=%lld threshold=%lld",
+        (long long)config->shares, (long long)config->threshold);
+    return 0;
+}
+
+int lifecycle_rekey(struct lifecycle *l, struct str kek, const struct seal_config *config,
+                    struct err *err)
+{
+    pthread_mutex_lock(&l->change);
+    int result = rekey_locked(l, kek, config, err);
+    pthread_mutex_unlock(&l->change);
+    return result;
+}
+
 /* ---- going active ---- */
 
 static int go_active(struct lifecycle *l, struct err *err)
 {
     struct active *on = NULL;
-    TRY(start_all(l, &on, err));
+    TRY(start_all(&(struct start_parts){ l->settings, l, l->barrier }, &on, err));
+    atomic_fetch_add(&l->lives, 1);
     atomic_store(&l->active, on);
     LOG(&lg, INFO, "vault is unsealed");
     return 0;
@@ -312,7 +359,7 @@ static int make_root_token(struct lifecycle *l, struct arena *a, const struct in
     struct active *on = NULL;
     struct str shown = { NULL, 0 }, fingerprint;
     TRY(storage_put(barrier_storage(l->barrier), STR("core/shamir-kek"), kek, err));
-    TRY(start_all(l, &on, err));
+    TRY(start_all(&(struct start_parts){ l->settings, l, l->barrier }, &on, err));
     int result = start_root_token(on, a, &shown, err);
     stop_all(on);
     if (result == 0 && want->root_token_pgp_key.n > 0)

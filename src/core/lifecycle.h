@@ -65,5 +65,14 @@ int lifecycle_split(struct arena *a, struct str key, const struct seal_config *c
 /* The root key under the key-encryption key. -1: ERR_DENIED when ${kek} is wrong. */
 int lifecycle_open_root_key(struct lifecycle *l, struct str kek, struct secret *root_key,
                             struct err *err) MUST_USE;
+/*
+ * Put a fresh root key under ${kek} and the store under both, with the seal configuration
+ * ${config}, in one commit: at every moment either the old shares unseal or the new ones.
+ * -1: ERR_SEALED.
+ */
+int lifecycle_rekey(struct lifecycle *l, struct str kek, const struct seal_config *config,
+                    struct err *err) MUST_USE;
+/* How often the server has become active: what was begun in an earlier life is void. */
+uint64_t lifecycle_lives(struct lifecycle *l);
 
 #endif

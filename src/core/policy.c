@@ -78,8 +78,8 @@ static int check_keys(const struct hcl *object, const char *const *names, size_t
 
 static int wrong_type(const struct block *b, const struct hcl_item *i, const char *want)
 {
-    hcl_error(b->err, i->value->pos, STR_FMT ": %s expected, got %s", STR_ARG(i->keys[0].text),
-              want, hcl_type_name(i->value->type));
+    hcl_pos_error(b->err, i->value->pos, STR_FMT ": %s expected, got %s", STR_ARG(i->keys[0].text),
+                  want, hcl_type_name(i->value->type));
     return err_prefix(b->err, "path \"" STR_FMT "\"", STR_ARG(b->key));
 }
 
@@ -360,7 +360,8 @@ static int read_path(struct policy *p, struct arena *scratch, const struct hcl_b
     if (policy_template_check(key, &rule->templated, err) < 0)
         return err_prefix(err, "failed to validate policy templating");
     if (hb->value->type != HCL_OBJECT) {
-        hcl_error(err, hb->value->pos, "object expected, got %s", hcl_type_name(hb->value->type));
+        hcl_pos_error(err, hb->value->pos, "object expected, got %s",
+                      hcl_type_name(hb->value->type));
         return err_prefix(err, "path \"" STR_FMT "\"", STR_ARG(key));
     }
     struct str prefix = arena_printf(scratch, "path \"" STR_FMT "\": ", STR_ARG(key));
@@ -376,8 +377,8 @@ static int check_name(const struct hcl *root, struct err *err)
     for (const struct hcl_item *i = root->items; i != NULL; i = i->next)
         if (is_key(i, "name") &&
             (i->n_keys != 1 || (i->value->type != HCL_STRING && i->value->type != HCL_NUMBER)))
-            return hcl_error(err, i->value->pos, "name: string expected, got %s",
-                             hcl_type_name(i->value->type));
+            return hcl_pos_error(err, i->value->pos, "name: string expected, got %s",
+                                 hcl_type_name(i->value->type));
     return 0;
 }
 

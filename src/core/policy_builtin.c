@@ -3,104 +3,51 @@
 
 #define GRANT(path, caps) "path \"" path "\" {\n    capabilities = [" caps "]\n}\n"
 
+/* clang-format off: one grant a line */
 static const char default_text[] =
     "# What every token may do unless it was made without this policy.\n"
     "\n"
-    "# With itself: look at its own properties and capabilities, renew, revoke.\n" GRANT(
-        "auth/token/lookup-self", "\"read\"") GRANT("auth/token/renew-self", "\"update\"")
-        GRANT("auth/token/revoke-self", "\"update\"") GRANT(
-            "sys/capabilities-self",
-            "\"update\"") "\n"
-                          "# The whole of its rules, for user interfaces; the format of the answer "
-                          "may change.\n" GRANT(
-                              "sys/internal/ui/resultant-acl",
-                              "\"read\"") "\n"
-                                          "# The identity behind it, by id or by name.\n" GRANT(
-                                              "identity/entity/id/{{identity.entity.id}}",
-                                              "\"read\"")
-                                              GRANT(
-                                                  "identity/entity/name/{{identity.entity.name}}",
-                                                  "\"read\"") "\n"
-                                                              "# Leases whose id it knows: renew "
-                                                              "(by the old and the new path) and "
-                                                              "look up.\n" GRANT(
-                                                                  "sys/renew",
-                                                                  "\"update\"") GRANT("sys/leases/"
-                                                                                      "renew",
-                                                                                      "\"update\"")
-                                                                  GRANT("sys/leases/lookup",
-                                                                        "\"update\"") "\n"
-                                                                                      "# The "
-                                                                                      "drawer that "
-                                                                                      "only this "
-                                                                                      "token can "
-                                                                                      "open."
-                                                                                      "\n" GRANT(
-                                                                                          "cubbyhol"
-                                                                                          "e/*",
-                                                                                          "\"create"
-                                                                                          "\", "
-                                                                                          "\"read\""
-                                                                                          ", "
-                                                                                          "\"update"
-                                                                                          "\", "
-                                                                                          "\"delete"
-                                                                                          "\", "
-                                                                                          "\"list"
-                                                                                          "\"") "\n"
-                                                                                                "# "
-                                                                                                "Re"
-                                                                                                "sp"
-                                                                                                "on"
-                                                                                                "se"
-                                                                                                " w"
-                                                                                                "ra"
-                                                                                                "pp"
-                                                                                                "in"
-                                                                                                "g:"
-                                                                                                " p"
-                                                                                                "ut"
-                                                                                                " i"
-                                                                                                "n,"
-                                                                                                " l"
-                                                                                                "oo"
-                                                                                                "k "
-                                                                                                "at"
-                                                                                                " t"
-                                                                                                "he"
-                                                                                                " e"
-                                                                                                "nv"
-                                                                                                "el"
-                                                                                                "op"
-                                                                                                "e,"
-                                                                                                " t"
-                                                                                                "ak"
-                                                                                                "e "
-                                                                                                "ou"
-                                                                                                "t."
-                                                                                                "\n" GRANT(
-                                                                                                    "sys/wrapping/wrap",
-                                                                                                    "\"update\"") GRANT("sys/wrapping/lookup",
-                                                                                                                        "\"update\"")
-                                                                                                    GRANT(
-                                                                                                        "sys/wrapping/unwrap",
-                                                                                                        "\"update\"") "\n"
-                                                                                                                      "# Hashing.\n" GRANT(
-                                                                                                                          "sys/tools/hash",
-                                                                                                                          "\"update\"")
-                                                                                                                          GRANT(
-                                                                                                                              "sys/tools/hash/*",
-                                                                                                                              "\"update\"") "\n"
-                                                                                                                                            "# The state of a control group request whose accessor it knows.\n" GRANT(
-                                                                                                                                                "sys/control-group/request",
-                                                                                                                                                "\"update\"");
+    "# With itself: look at its own properties and capabilities, renew, revoke.\n"
+    GRANT("auth/token/lookup-self", "\"read\"")
+    GRANT("auth/token/renew-self", "\"update\"")
+    GRANT("auth/token/revoke-self", "\"update\"")
+    GRANT("sys/capabilities-self", "\"update\"")
+    "\n"
+    "# The whole of its rules, for user interfaces; the format of the answer may change.\n"
+    GRANT("sys/internal/ui/resultant-acl", "\"read\"")
+    "\n"
+    "# The identity behind it, by id or by name.\n"
+    GRANT("identity/entity/id/{{identity.entity.id}}", "\"read\"")
+    GRANT("identity/entity/name/{{identity.entity.name}}", "\"read\"")
+    "\n"
+    "# Leases whose id it knows: renew (by the old and the new path) and look up.\n"
+    GRANT("sys/renew", "\"update\"")
+    GRANT("sys/leases/renew", "\"update\"")
+    GRANT("sys/leases/lookup", "\"update\"")
+    "\n"
+    "# The drawer that only this token can open.\n"
+    GRANT("cubbyhole/*", "\"create\", \"read\", \"update\", \"delete\", \"list\"")
+    "\n"
+    "# Response wrapping: put in, look at the envelope, take out.\n"
+    GRANT("sys/wrapping/wrap", "\"update\"")
+    GRANT("sys/wrapping/lookup", "\"update\"")
+    GRANT("sys/wrapping/unwrap", "\"update\"")
+    "\n"
+    "# Hashing.\n"
+    GRANT("sys/tools/hash", "\"update\"")
+    GRANT("sys/tools/hash/*", "\"update\"")
+    "\n"
+    "# The state of a control group request whose accessor it knows.\n"
+    GRANT("sys/control-group/request", "\"update\"");
 
 static const char response_wrapping_text[] =
-    GRANT("cubbyhole/response", "\"create\", \"read\"") GRANT("sys/wrapping/unwrap", "\"update\"");
+    GRANT("cubbyhole/response", "\"create\", \"read\"")
+    GRANT("sys/wrapping/unwrap", "\"update\"");
 
 static const char control_group_text[] =
     GRANT("cubbyhole/control-group", "\"update\", \"create\", \"read\"")
-        GRANT("sys/wrapping/unwrap", "\"update\"");
+    GRANT("sys/wrapping/unwrap", "\"update\"");
+/* clang-format on */
 
 static const struct policy_builtin builtins[] = {
     { STR_INIT("default"), { default_text, sizeof default_text - 1 }, false },

@@ -1,4 +1,4 @@
-/* Kdf: key derivation in counter mode (NIST SP 800-108) with HMAC-SHA256, as Vault's old keys want. */
+/* Kdf: derivation in counter mode (NIST SP 800-108) with HMAC-SHA256, for Vault's oldest keys. */
 #ifndef CRYPTO_KDF_H
 #define CRYPTO_KDF_H
 

@@ -48,30 +48,19 @@ int drawer_delete(struct request *req, struct str key)
     return 1;
 }
 
-struct listing {
-    struct arena *arena;
-    struct json *keys;
-};
-
 static int add_name(void *ctx, struct str name)
 {
-    struct listing *l = ctx;
-
-    json_add_str(l->keys, arena_dup(l->arena, name));
+    response_name(ctx, name);
     return 0;
 }
 
 int drawer_list(struct request *req, struct str folder, struct response *resp)
 {
-    struct listing l = { req->arena, json_array(req->arena) };
+    AUTO(response_names_free) struct response_names names = { 0 };
 
     if (names_entry(folder))
         folder = arena_cat(req->arena, folder, STR("/"));
     TRY(arena_check(req->arena, &req->err));
-    TRY(storage_list(req->storage, folder, STR(""), add_name, &l, &req->err));
-    TRY(arena_check(req->arena, &req->err));
-    if (l.keys->count == 0)
-        return 0;
-    json_put(response_data(resp), "keys", l.keys);
-    return 1;
+    TRY(storage_list(req->storage, folder, STR(""), add_name, &names, &req->err));
+    return response_names_put(resp, &names, &req->err);
 }

@@ -2,6 +2,7 @@
 #ifndef LOGICAL_RESPONSE_H
 #define LOGICAL_RESPONSE_H
 
+#include "base/buf.h"
 #include "codec/json.h"
 #include "logical/auth.h"
 
@@ -45,5 +46,18 @@ struct json *response_object(struct response *resp, const char *key);
 void response_warn(struct response *resp, const char *format, ...) PRINTF_LIKE(2, 3);
 /* {"keys": [...]}; 1, or 0 when the list is empty (which Vault answers with 404). */
 int response_keys(struct response *resp, const struct strs *keys);
+/*
+ * The same for long lists: names are added one by one (wherever they live) and the list becomes
+ * one finished JSON text.  Starts as { 0 }, ends with response_names_free.
+ */
+struct response_names {
+    struct buf text;
+    size_t n;
+};
+void response_name(struct response_names *names, struct str name);
+/* 1, 0 when there are none, -1: ERR_NOMEM. */
+int response_names_put(struct response *resp, const struct response_names *names,
+                       struct err *err) MUST_USE;
+void response_names_free(struct response_names *names);
 
 #endif

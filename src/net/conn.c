@@ -83,6 +83,8 @@ void conn_close(struct conn *c)
     enum conn_stage stage = c->stage;
     c->stage = CONN_CLOSED;
     wheel_remove(&c->loop->wheel, &c->due);
+    if (c->tls != NULL && stage == CONN_OPEN && c->out == NULL)
+        tls_bye(c->tls);
     tls_free(c->tls);
     c->tls = NULL;
     free(c->out);
@@ -270,7 +272,7 @@ static void establish(struct conn *c)
         conn_close(c);
         return;
     }
-    if (c->loop->draining)
+    if (c->stage == CONN_OPEN && c->loop->draining)
         c->proto->drain(c);
     if (c->stage == CONN_OPEN && conn_has_pending(c))
         c->proto->readable(c);

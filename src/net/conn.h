@@ -40,14 +40,14 @@ struct conn {
     struct conn *next, **link; /* in loop->conns */
     int fd;
     enum conn_stage stage;
-    int events;        /* what poll watches for */
-    unsigned holds;    /* requests that still point here, plus one until the handle is closed */
-    struct tls *tls;   /* NULL: plain */
+    int events;      /* what poll watches for */
+    unsigned holds;  /* requests that still point here, plus one until the handle is closed */
+    struct tls *tls; /* NULL: plain */
     const struct conn_proto *proto;
     void *state;       /* the protocol's */
     struct iovec *out; /* what the socket did not take yet; NULL: nothing */
     int n_out;
-    unsigned seen;     /* bytes: of the proxy's header so far; dropped while lingering */
+    unsigned seen; /* bytes: of the proxy's header so far; dropped while lingering */
     int peer_port;
     char peer[CONN_PEER_TEXT];
     struct arena *certs_arena; /* of peer_certs; NULL: none */

@@ -43,13 +43,13 @@ struct exchange {
 
     /* The answer, prepared. */
     int status;
-    char *head;    /* HTTP/1: the head's first part, with room for the rest; NULL: no memory */
+    char *head; /* HTTP/1: the head's first part, with room for the rest; NULL: no memory */
     size_t head_n;
     struct http_header *headers; /* HTTP/2 */
     size_t n_headers;
     struct str reply_body;
-    bool joined;  /* HTTP/1: the body is to stand behind the head in one piece */
-    bool chunked; /* HTTP/1: the stream is sent in chunks */
+    bool joined;           /* HTTP/1: the body is to stand behind the head in one piece */
+    bool chunked;          /* HTTP/1: the stream is sent in chunks */
     struct stream *stream; /* NULL: the answer is whole */
 };
 

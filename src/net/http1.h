@@ -47,7 +47,7 @@ int http1_parse_head(struct arena *a, struct str head, size_t lines, struct http
 /* Decoder of a chunked body; starts as { 0 }. */
 struct http1_chunked {
     int state;
-    uint64_t left;      /* bytes of the present chunk still to come */
+    uint64_t left;       /* bytes of the present chunk still to come */
     unsigned line_bytes; /* of the present size line, or of all trailers */
 };
 

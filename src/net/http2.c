@@ -8,13 +8,13 @@
 #include "net/exchange.h"
 
 enum {
-    MAX_STREAMS = 250,       /* at once, as Go's server */
+    MAX_STREAMS = 250,          /* at once, as Go's server */
     MAX_LENT = 2 * MAX_STREAMS, /* with handlers, counting those whose stream was reset */
     WINDOW = 1 << 20,
-    OUT_STEP = 32768,        /* frames gathered for one write */
+    OUT_STEP = 32768, /* frames gathered for one write */
     OUT_FIRST = 4096,
     MAX_HEADERS = 4096,
-    BODIES_AT_ONCE = 4,      /* bodies of the largest size that may be stored unanswered */
+    BODIES_AT_ONCE = 4, /* bodies of the largest size that may be stored unanswered */
 };
 
 /* What the connection's deadline waits for. */
@@ -29,9 +29,10 @@ struct http2 {
     size_t n_streams; /* all of them */
     size_t lent;      /* with a handler */
     size_t partial;   /* not yet received whole */
+    size_t pieces;    /* of streams, taken and not yet framed to their end */
     uint64_t stored;  /* bytes of bodies */
     enum waits waits;
-    bool progress;    /* a request came whole since the deadline was set */
+    bool progress; /* a request came whole since the deadline was set */
 };
 
 /* One request; lives in its exchange's arena. */
@@ -43,11 +44,11 @@ struct h2stream {
     struct http_header *headers;
     size_t n_headers, cap_headers, header_bytes;
     struct str authority;
-    bool partial;      /* the request is still coming */
-    bool lent;         /* a handler has it */
-    bool gone;         /* the stream is closed */
+    bool partial; /* the request is still coming */
+    bool lent;    /* a handler has it */
+    bool gone;    /* the stream is closed */
     bool heads_too_big, has_host, expect_continue;
-    size_t reply_at;   /* bytes of the answer's body that are framed */
+    size_t reply_at; /* bytes of the answer's body that are framed */
     struct piece *piece;
     size_t piece_at;
     bool waits_for_piece;
@@ -58,10 +59,12 @@ static const struct exchange_ops ops;
 static void set_deadline(struct http2 *h)
 {
     const struct site *site = h->c->site;
-    enum waits waits = h->partial > 0     ? FOR_BODY
-                       : h->lent > 0      ? FOR_HANDLER
-                       : h->n_streams > 0 ? FOR_WINDOW
-                                          : FOR_IDLE;
+    /* Answers that are not out, whole ones or pieces: the client's window is shut. */
+    bool unsent = h->n_streams > h->lent + h->partial || h->pieces > 0;
+    enum waits waits = h->partial > 0 ? FOR_BODY
+                       : unsent       ? FOR_WINDOW
+                       : h->lent > 0  ? FOR_HANDLER
+                                      : FOR_IDLE;
     if (h->c->out != NULL || h->session == NULL)
         return; /* the write has its own deadline */
     if (waits == FOR_BODY && h->waits == FOR_BODY && !h->progress)
@@ -115,14 +118,21 @@ static void stream_free(struct h2stream *st)
     exchange_free(st->x);
 }
 
+static void drop_piece(struct h2stream *st)
+{
+    if (st->piece == NULL)
+        return;
+    exchange_piece_done(st->x, st->piece);
+    st->piece = NULL;
+    st->h->pieces--;
+}
+
 /* The stream is closed: its handler, if any, will be the one to let go. */
 static void stream_gone(struct h2stream *st)
 {
     st->gone = true;
     no_longer_partial(st);
-    if (st->piece != NULL)
-        exchange_piece_done(st->x, st->piece);
-    st->piece = NULL;
+    drop_piece(st);
     if (st->x->stream != NULL) {
         exchange_stream_gone(st->x);
         if (st->lent && exchange_stream_ended(st->x)) {
@@ -221,8 +231,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
-static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *p,
-                   size_t n, void *ctx)
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *p, size_t n,
+                   void *ctx)
 {
     struct http2 *h = ctx;
     struct h2stream *st = nghttp2_session_get_stream_user_data(session, id);
@@ -237,8 +247,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
         return 0;
     }
     if (h->stored + n > BODIES_AT_ONCE * limit) {
-        (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id,
-                                        NGHTTP2_ENHANCE_YOUR_CALM);
+        (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_ENHANCE_YOUR_CALM);
         return 0;
     }
     buf_add(&st->x->body, str_mem(p, n));
@@ -337,6 +346,7 @@ static ssize_t read_pieces(struct h2stream *st, uint8_t *to, size_t n, uint32_t 
     if (st->piece == NULL) {
         st->piece = exchange_next_piece(st->x, &ended);
         st->piece_at = 0;
+        st->h->pieces += st->piece != NULL;
     }
     if (st->piece == NULL && ended) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -352,10 +362,8 @@ static ssize_t read_pieces(struct h2stream *st, uint8_t *to, size_t n, uint32_t 
     n = left < n ? left : n;
     memcpy(to, st->piece->bytes.p + st->piece_at, n);
     st->piece_at += n;
-    if (n == left) {
-        exchange_piece_done(st->x, st->piece);
-        st->piece = NULL;
-    }
+    if (n == left)
+        drop_piece(st);
     return (ssize_t)n;
 }
 
@@ -540,9 +548,8 @@ static void prepare(struct exchange *x, const struct http_reply *reply)
         x->n_headers++;
     }
     if (!own_length && x->stream == NULL && status != 204 && status != 304)
-        x->headers[x->n_headers++] = (struct http_header){
-            STR("content-length"), arena_printf(a, "%zu", x->reply_body.n)
-        };
+        x->headers[x->n_headers++] =
+            (struct http_header){ STR("content-length"), arena_printf(a, "%zu", x->reply_body.n) };
     if (has_no_body(x))
         x->reply_body = STR("");
     if (arena_failed(a))
@@ -570,8 +577,7 @@ static int submit(struct h2stream *st)
     }
     nghttp2_data_provider body = { .source.ptr = st, .read_callback = read_reply };
     bool empty = has_no_body(x) || (x->stream == NULL && x->reply_body.n == 0);
-    return nghttp2_submit_response(st->h->session, st->id, nv, x->n_headers,
-                                   empty ? NULL : &body);
+    return nghttp2_submit_response(st->h->session, st->id, nv, x->n_headers, empty ? NULL : &body);
 }
 
 /* Its writer has ended, or the answer has come, after the stream was closed. */
@@ -635,7 +641,11 @@ static void pieces(struct exchange *x)
 static const struct exchange_ops ops = { .prepare = prepare, .answer = answer, .pieces = pieces };
 
 static const struct conn_proto proto = {
-    .readable = readable, .sent = sent, .expired = expired, .drain = drain, .closed = closed,
+    .readable = readable,
+    .sent = sent,
+    .expired = expired,
+    .drain = drain,
+    .closed = closed,
 };
 
 /* A session with our callbacks and bounds; NULL: out of memory. */

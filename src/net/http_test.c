@@ -104,9 +104,9 @@ static void handler(void *ctx, struct http_exchange *x)
     else if (str_is(req->path, "/big"))
         answer_text(x, 200, str_mem(arena_alloc(req->arena, 5000000), 5000000));
     else if (str_is(req->path, "/split"))
-        http_answer(x, &(struct http_reply){
-                           200, &(struct http_header){ STR("X"), STR("a\r\nSet-Cookie: b") }, 1,
-                           STR("") });
+        http_answer(
+            x, &(struct http_reply){
+                   200, &(struct http_header){ STR("X"), STR("a\r\nSet-Cookie: b") }, 1, STR("") });
     else
         answer_text(x, 200, describe(req));
 }
@@ -125,8 +125,9 @@ static void run_command(const char *format, ...)
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    struct http_server_config config = { .loops = 2, .max_workers = 8, .handler = handler,
-                                         .ctx = f };
+    struct http_server_config config = {
+        .loops = 2, .max_workers = 8, .handler = handler, .ctx = f
+    };
     struct err err = { 0 };
     snprintf(f->dir, sizeof f->dir, "/tmp/http_test.XXXXXX");
     assert_non_null(mkdtemp(f->dir));
@@ -171,7 +172,8 @@ static void never_wait_forever(int fd)
 
 static int dial(const struct fixture *f)
 {
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)f->port),
+    struct sockaddr_in to = { .sin_family = AF_INET,
+                              .sin_port = htons((uint16_t)f->port),
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     never_wait_forever(fd);
@@ -255,14 +257,17 @@ static void pipelined_requests_are_answered_in_order(void **state)
     AUTO(buf_free) struct buf got = { 0 };
     listen_with(f, (struct http_listener_config){ 0 });
     sem_post(&f->go);
-    talk(f, STR("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n"
-                "PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nfirst"
-                "PUT /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-                "3\r\nsec\r\n3\r\nond\r\n0\r\n\r\n"
-                "GET /third HTTP/1.1\r\n" LAST "\r\n"
-                "GET /never HTTP/1.1\r\nHost: a\r\n\r\n"), &got);
+    talk(f,
+         STR("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n"
+             "PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nfirst"
+             "PUT /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+             "3\r\nsec\r\n3\r\nond\r\n0\r\n\r\n"
+             "GET /third HTTP/1.1\r\n" LAST "\r\n"
+             "GET /never HTTP/1.1\r\nHost: a\r\n\r\n"),
+         &got);
     ptrdiff_t a = str_find(buf_str(&got), STR("waited")), b = str_find(buf_str(&got), STR("first")),
-              c = str_find(buf_str(&got), STR("second")), d = str_find(buf_str(&got), STR("/third"));
+              c = str_find(buf_str(&got), STR("second")),
+              d = str_find(buf_str(&got), STR("/third"));
     assert_true(a > 0 && a < b && b < c && c < d);
     assert_true(str_find(buf_str(&got), STR("/never")) < 0);
 }
@@ -312,8 +317,7 @@ static void http10_closes_unless_asked(void **state)
     listen_with(f, (struct http_listener_config){ 0 });
     talk(f, STR("GET /a HTTP/1.0\r\n\r\n"), &once);
     assert_true(has(&once, "Connection: close\r\n"));
-    talk(f, STR("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /b HTTP/1.0\r\n\r\n"),
-         &kept);
+    talk(f, STR("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /b HTTP/1.0\r\n\r\n"), &kept);
     assert_true(has(&kept, "Connection: keep-alive\r\n"));
     assert_true(has(&kept, "path=/b"));
 }
@@ -524,7 +528,8 @@ static void unix_sockets_have_their_mode_and_replace_stale_files(void **state)
     close(old);
     char group[32];
     snprintf(group, sizeof group, "%u", (unsigned)getgid());
-    listen_with(f, (struct http_listener_config){ .address = str_of(path), .unix_socket = true,
+    listen_with(f, (struct http_listener_config){ .address = str_of(path),
+                                                  .unix_socket = true,
                                                   .socket_mode = 0640,
                                                   .socket_group = str_of(group) });
     assert_int_equal(stat(path, &st), 0);
@@ -556,8 +561,10 @@ static void refuses_to_listen_where_it_cannot(void **state)
         { { .address = STR("::1:80") }, ERR_BAD_REQUEST },
         { { .address = str_of(taken) }, ERR_IO },
         { { .address = str_of(file), .unix_socket = true }, ERR_IO },
-        { { .address = STR("127.0.0.1:0"), .tls_cert_file = STR("/nowhere"),
-            .tls_key_file = STR("/nowhere") }, ERR_BAD_REQUEST },
+        { { .address = STR("127.0.0.1:0"),
+            .tls_cert_file = STR("/nowhere"),
+            .tls_key_file = STR("/nowhere") },
+          ERR_BAD_REQUEST },
         { { .address = STR("127.0.0.1:0"), .tls_cert_file = STR("/nowhere") }, ERR_BAD_REQUEST },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -575,8 +582,8 @@ static void the_proxys_word_names_the_client(void **state)
     AUTO(buf_free) struct buf got = { 0 }, bad = { 0 };
     listen_with(f, (struct http_listener_config){ .proxy_protocol = true });
     AUTO(close_fd) int fd = dial(f);
-    struct str in = STR("PROXY TCP4 192.0.2.7 192.0.2.2 1234 443\r\nGET / HTTP/1.1\r\n" LAST
-                        "\r\n");
+    struct str in =
+        STR("PROXY TCP4 192.0.2.7 192.0.2.2 1234 443\r\nGET / HTTP/1.1\r\n" LAST "\r\n");
     for (size_t i = 0; i < in.n; i++)
         say(fd, str_mem(in.p + i, 1));
     hear(fd, NULL, &got);
@@ -612,7 +619,8 @@ static void draining_finishes_what_runs_and_nothing_else(void **state)
     assert_true(has(&got, "Connection: close\r\n"));
     assert_true(has(&got, "waited"));
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)f->port),
+    struct sockaddr_in to = { .sin_family = AF_INET,
+                              .sin_port = htons((uint16_t)f->port),
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), -1);
     close(fd);
@@ -700,8 +708,9 @@ static void tls_versions_and_alpn_are_as_configured(void **state)
 static void client_certificates_are_asked_for_required_or_not(void **state)
 {
     struct fixture *f = *state;
-    AUTO(buf_free) struct buf any = { 0 }, off = { 0 }, without = { 0 }, wrong = { 0 },
-                   right = { 0 };
+    AUTO(buf_free)
+    struct buf any = { 0 },
+               off = { 0 }, without = { 0 }, wrong = { 0 }, right = { 0 };
     char with[400], ca[100];
     make_cert(f, "server");
     make_cert(f, "client");
@@ -767,16 +776,20 @@ static void reloading_serves_the_new_certificate_and_keeps_the_old_if_bad(void *
     assert_true(has(&still, "path=/t"));
 }
 
-#define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#define PREFACE  "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #define SETTINGS "\0\0\0\4\0\0\0\0\0"
 /* :method GET, :scheme http, :path /two?q, :authority b */
-#define GET_BLOCK "\x82\x86\x04\x06/two?q\x41\x01" "b"
+#define GET_BLOCK                                                                                  \
+    "\x82\x86\x04\x06/two?q\x41\x01"                                                               \
+    "b"
 
 /* A frame's type, flags and stream, the payload follows. */
 static void add_frame(struct buf *b, char type, char flags, uint32_t id, struct str payload)
 {
-    char head[9] = { (char)(payload.n >> 16), (char)(payload.n >> 8), (char)payload.n, type, flags,
-                     (char)(id >> 24), (char)(id >> 16), (char)(id >> 8), (char)id };
+    char head[9] = {
+        (char)(payload.n >> 16), (char)(payload.n >> 8), (char)payload.n, type,    flags,
+        (char)(id >> 24),        (char)(id >> 16),       (char)(id >> 8), (char)id
+    };
     buf_add(b, str_mem(head, 9));
     buf_add(b, payload);
 }
@@ -829,7 +842,10 @@ static void say_http2(int fd, const char *path, struct str body)
 {
     AUTO(buf_free) struct buf in = { 0 }, block = { 0 };
     buf_add(&in, STR(PREFACE SETTINGS));
-    buf_printf(&block, "\x83\x86\x04%c%s\x41\x01" "b", (int)strlen(path), path);
+    buf_printf(&block,
+               "\x83\x86\x04%c%s\x41\x01"
+               "b",
+               (int)strlen(path), path);
     add_frame(&in, 1, body.n > 0 ? 4 : 5, 1, buf_str(&block));
     while (body.n > 0) {
         struct str part = str_head(body, 16384);

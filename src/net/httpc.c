@@ -86,32 +86,6 @@ void httpc_free(struct httpc *c)
     free(c);
 }
 
-struct str httpc_answer_header(const struct httpc_answer *answer, const char *name)
-{
-    struct str rest = buf_str(&answer->head), line;
-    while (str_next(&rest, '\n', &line)) {
-        ptrdiff_t colon = str_find_byte(line, ':');
-        if (colon > 0 && str_eq_nocase(str_head(line, (size_t)colon), str_of(name)))
-            return str_trim(str_from(line, (size_t)colon + 1));
-    }
-    return STR("");
-}
-
-void httpc_answer_free(struct httpc_answer *answer)
-{
-    buf_free(&answer->head);
-    buf_free(&answer->body);
-    answer->status = 0;
-}
-
-/* Start anew, keeping the memory. */
-static void answer_reset(struct httpc_answer *answer)
-{
-    buf_clear(&answer->head);
-    buf_clear(&answer->body);
-    answer->status = 0;
-}
-
 /* ---- libcurl ---- */
 
 static int load_curl(struct curl_api *api, struct err *err)
@@ -375,7 +349,7 @@ static int64_t deadline_from_now(int64_t timeout_ms)
 int httpc_run(struct httpc *c, const struct httpc_call *call, struct httpc_answer *answer,
               struct err *err)
 {
-    answer_reset(answer);
+    httpc_answer_reset(answer);
     bool plain = str_starts(call->url, STR("http://"));
     if (!plain && !str_starts(call->url, STR("https://")))
         return err_set(err, ERR_BAD_REQUEST, "unsupported protocol scheme in \"" STR_FMT "\"",

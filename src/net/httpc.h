@@ -6,9 +6,7 @@
 #ifndef NET_HTTPC_H
 #define NET_HTTPC_H
 
-#include "base/buf.h"
-#include "base/err.h"
-#include "base/str.h"
+#include "net/httpc_answer.h"
 
 struct httpc; /* keeps its connection open between calls; one thread at a time */
 
@@ -27,29 +25,6 @@ struct httpc_config {
 int httpc_new(const struct httpc_config *config, struct httpc **out, struct err *err) MUST_USE;
 void httpc_free(struct httpc *c);
 
-struct httpc_header {
-    struct str name, value;
-};
-
-/* Borrowed for the call. Content-Length and Host are added. */
-struct httpc_call {
-    const char *method;
-    struct str url; /* "http://host:port/path?query", already encoded */
-    const struct httpc_header *headers;
-    size_t n_headers;
-    struct str body; /* p == NULL: none */
-    /* Gets the body of a 2xx answer in pieces instead of answer->body; -1 ends the call. */
-    int (*sink)(void *ctx, struct str part, struct err *err);
-    void *sink_ctx;
-};
-
-/* Starts as { 0 }; release with httpc_answer_free. */
-struct httpc_answer {
-    int status;
-    struct buf head; /* header lines, each "Name: value\r\n" */
-    struct buf body;
-};
-
 /*
  * Make the call and wait. Redirects are not followed. Every status is a success.
  * -1: ERR_UPSTREAM (cannot connect, bad answer, certificate not trusted), ERR_TIMEOUT,
@@ -57,9 +32,5 @@ struct httpc_answer {
  */
 int httpc_run(struct httpc *c, const struct httpc_call *call, struct httpc_answer *answer,
               struct err *err) MUST_USE;
-
-/* First value of a header, any case; empty when absent. */
-struct str httpc_answer_header(const struct httpc_answer *answer, const char *name);
-void httpc_answer_free(struct httpc_answer *answer);
 
 #endif

@@ -238,10 +238,15 @@ static int read_more(struct exchange *x)
         }
         if (n == 0)
             return 0;
-        if (errno == EAGAIN || errno == EWOULDBLOCK)
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            /* Servers that send head and body apart wait for our acknowledgement between them. */
+            int on = 1;
+            setsockopt(x->p->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
             TRY(wait_for(x, x->p->fd, POLLIN));
-        else if (errno != EINTR)
+        }
+        else if (errno != EINTR) {
             return fail_errno(x->err, "read", x->p->origin, errno);
+        }
     }
 }
 
@@ -268,7 +273,7 @@ static int ended_early(struct exchange *x)
 static int read_line(struct exchange *x, struct str *line)
 {
     for (;;) {
-        ptrdiff_t at = str_find(buf_str(&x->p->in), STR("\r\n"));
+        ptrdiff_t at = x->p->in.n == 0 ? -1 : str_find(buf_str(&x->p->in), STR("\r\n"));
         if (at >= 0) {
             *line = str_head(buf_str(&x->p->in), (size_t)at);
             return 0;

@@ -2,7 +2,7 @@
 #ifndef NET_HTTPC_PLAIN_H
 #define NET_HTTPC_PLAIN_H
 
-#include "net/httpc.h"
+#include "net/httpc_answer.h"
 
 /* A connection that may be reused; starts as { .fd = -1 }. */
 struct httpc_plain {

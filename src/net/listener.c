@@ -69,6 +69,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
         socklen_t n = sizeof addr;
         int fd = accept4(l->fd, (struct sockaddr *)&addr, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
+            l->short_of = false;
             deal(l, fd, &addr);
             continue;
         }
@@ -77,7 +78,9 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
         if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO || errno == EPERM)
             continue;
         /* Out of descriptors or memory: asking again at once would spin. */
-        LOG(&lg, WARN, "accept failed, pausing: error=%s", strerror(errno));
+        if (!l->short_of)
+            LOG(&lg, WARN, "accept failed, pausing: error=%s", strerror(errno));
+        l->short_of = true;
         (void)uv_poll_stop(&l->poll);
         (void)uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
         return;
@@ -187,8 +190,8 @@ static int bind_tcp(struct http_listener *l, struct str address, struct err *err
     AUTO(free_z) char *port_z = copy_z(port);
     if (host_z == NULL || port_z == NULL)
         return bad_address(address, "bad host", err);
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
-                              .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *list;
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV },
+                    *list;
     bool any = host.n == 0 || str_is(host, "::");
     int rc = getaddrinfo(any ? "::" : host_z, port_z, &hints, &list);
     if (rc != 0)
@@ -213,8 +216,8 @@ static bool is_served(const struct sockaddr_un *addr)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return true;
-    bool served = connect(fd, (const struct sockaddr *)addr, sizeof *addr) == 0 ||
-                  errno != ECONNREFUSED;
+    bool served =
+        connect(fd, (const struct sockaddr *)addr, sizeof *addr) == 0 || errno != ECONNREFUSED;
     close(fd);
     return served;
 }

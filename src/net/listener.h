@@ -16,6 +16,7 @@ struct http_listener {
     struct loop *loops;
     int n_loops, turn;
     bool polling;
+    bool short_of; /* descriptors or memory; said once */
     uv_poll_t poll;
     uv_timer_t pause;
     struct note start_note;

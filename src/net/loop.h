@@ -38,8 +38,8 @@ struct loop {
     _Atomic(struct note *) inbox; /* newest first; any thread pushes */
 
     struct wheel wheel;
-    int64_t armed_ms; /* when the timer goes off; INT64_MAX: it does not */
-    struct conn *conns;       /* all of them, linked by the conn module */
+    int64_t armed_ms;   /* when the timer goes off; INT64_MAX: it does not */
+    struct conn *conns; /* all of them, linked by the conn module */
     size_t n_conns;
     bool draining;
     void (*on_empty)(void *ctx); /* called when draining and the last connection has gone */

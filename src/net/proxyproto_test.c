@@ -19,7 +19,8 @@ static const struct {
     { STR_INIT("PROXY TCP6 2001:db8::1 ::1 1 2\r\n"), 32, 1, "2001:db8::1" },
     { STR_INIT("PROXY UNKNOWN\r\n"), 15, 0, "" },
     { STR_INIT("PROXY UNKNOWN a b c\r\n"), 21, 0, "" },
-    { STR_INIT(SIG "\x21\x11\0\x0c\xc0\0\2\1\xc0\0\2\2\x12\x34\0\x50GET"), 28, 0x1234, "192.0.2.1" },
+    { STR_INIT(SIG "\x21\x11\0\x0c\xc0\0\2\1\xc0\0\2\2\x12\x34\0\x50GET"), 28, 0x1234,
+      "192.0.2.1" },
     { STR_INIT(SIG "\x20\0\0\0"), 16, 0, "" },
     { STR_INIT(SIG "\x21\x31\0\3abc"), 19, 0, "" },
 };

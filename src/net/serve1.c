@@ -7,12 +7,9 @@
 #include "net/exchange.h"
 #include "net/http1.h"
 #include "net/http2.h"
+#include "net/reply1.h"
 
-enum {
-    BODY_STEP = 65536,   /* a body's buffer grows at least by this */
-    TLS_RECORD = 16384,  /* head and body up to this leave as one record */
-    HEAD_TAIL = 96,      /* room in a head for what the loop adds: date, connection, end */
-};
+enum { BODY_STEP = 65536 }; /* a body's buffer grows at least by this */
 
 enum stage {
     HEAD,    /* reading a request's head, or idle */
@@ -26,20 +23,20 @@ enum stage {
 struct serve1 {
     struct conn *c;
     enum stage stage;
-    bool running;      /* run() is up the stack */
-    bool close_after;  /* this answer is the last */
-    bool discards;     /* input that nobody wants may follow: close gently */
-    bool too_large;    /* the body passed the limit */
-    bool closed;       /* the socket is gone */
-    bool idle;         /* no byte of a request has come yet */
+    bool running;     /* run() is up the stack */
+    bool close_after; /* this answer is the last */
+    bool discards;    /* input that nobody wants may follow: close gently */
+    bool too_large;   /* the body passed the limit */
+    bool closed;      /* the socket is gone */
+    bool idle;        /* no byte of a request has come yet */
     bool http10;
-    char *in;          /* received, not used up: in[start .. n) */
+    char *in; /* received, not used up: in[start .. n) */
     size_t start, n, cap;
     struct http1_scan scan;
     struct http1_chunked chunks;
     bool chunked;
     uint64_t body_left, body_seen;
-    struct exchange *x; /* the request under way */
+    struct exchange *x;  /* the request under way */
     struct piece *piece; /* being sent */
 };
 
@@ -69,7 +66,7 @@ static void release(struct serve1 *h)
 
 static void finish_connection(struct serve1 *h)
 {
-    if (h->discards)
+    if (h->discards || h->start < h->n)
         conn_finish(h->c);
     else
         conn_close(h->c);
@@ -490,114 +487,9 @@ static void readable(struct conn *c)
     }
 }
 
-/* Headers may not break out of their line: as Go, a line end becomes a space. */
-static char *put_value(char *p, struct str v)
-{
-    for (size_t i = 0; i < v.n; i++)
-        *p++ = v.p[i] == '\r' || v.p[i] == '\n' || v.p[i] == 0 ? ' ' : v.p[i];
-    return p;
-}
-
-static char *put(char *p, struct str s)
-{
-    memcpy(p, s.p, s.n);
-    return p + s.n;
-}
-
-static char *put_number(char *p, uint64_t v)
-{
-    char digits[20];
-    size_t n = 0;
-    do {
-        digits[n++] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v > 0);
-    while (n > 0)
-        *p++ = digits[--n];
-    return p;
-}
-
-static bool has_no_body(int status)
-{
-    return status == 204 || status == 304 || (status >= 100 && status < 200);
-}
-
-static char *put_status_line(char *p, int status)
-{
-    const char *reason = http1_reason(status);
-    p = put(p, STR("HTTP/1.1 "));
-    p = put_number(p, status < 0 ? 500 : (uint64_t)status);
-    *p++ = ' ';
-    if (reason != NULL) {
-        p = put(p, str_of(reason));
-    } else {
-        p = put(p, STR("status code "));
-        p = put_number(p, status < 0 ? 500 : (uint64_t)status);
-    }
-    return put(p, STR("\r\n"));
-}
-
-/* The line that says where the body ends. */
-static char *put_framing(char *p, struct exchange *x, const struct http_reply *reply)
-{
-    bool own_length = false;
-    for (size_t i = 0; i < reply->n_headers; i++)
-        own_length |= str_eq_nocase(reply->headers[i].name, STR("Content-Length"));
-    if (own_length || has_no_body(x->status))
-        return p;
-    if (x->stream == NULL) {
-        p = put(p, STR("Content-Length: "));
-        p = put_number(p, x->reply_body.n);
-        return put(p, STR("\r\n"));
-    }
-    x->chunked = !((struct serve1 *)x->owner)->http10;
-    return x->chunked ? put(p, STR("Transfer-Encoding: chunked\r\n")) : p;
-}
-
-/* The answer's thread: write all of the head that does not depend on the connection. */
 static void prepare(struct exchange *x, const struct http_reply *reply)
 {
-    size_t size = 128 + HEAD_TAIL;
-    for (size_t i = 0; i < reply->n_headers; i++)
-        size += reply->headers[i].name.n + reply->headers[i].value.n + 4;
-    bool head_only = str_is(x->pub.req.method, "HEAD") || has_no_body(x->status);
-    size_t body = head_only ? 0 : x->reply_body.n;
-    /* One TLS record carries both when they fit; a plain socket gathers them itself. */
-    bool joined = x->pub.req.tls && body > 0 && size + body <= TLS_RECORD;
-    x->head = arena_bytes(x->arena, size + (joined ? body : 0));
-    if (x->head == NULL)
-        return;
-    char *p = put_status_line(x->head, x->status);
-    for (size_t i = 0; i < reply->n_headers; i++) {
-        p = put_value(p, reply->headers[i].name);
-        p = put(p, STR(": "));
-        p = put_value(p, reply->headers[i].value);
-        p = put(p, STR("\r\n"));
-    }
-    p = put_framing(p, x, reply);
-    x->head_n = (size_t)(p - x->head);
-    x->joined = joined;
-    if (head_only)
-        x->reply_body = STR("");
-}
-
-/* What only the loop knows: the date, and whether the connection stays. */
-static void complete_head(struct serve1 *h, struct exchange *x)
-{
-    char *p = x->head + x->head_n;
-    p = put(p, STR("Date: "));
-    p = put(p, str_mem(loop_date(h->c->loop), LOOP_DATE_LEN));
-    if (h->close_after)
-        p = put(p, STR("\r\nConnection: close\r\n\r\n"));
-    else if (h->http10)
-        p = put(p, STR("\r\nConnection: keep-alive\r\n\r\n"));
-    else
-        p = put(p, STR("\r\n\r\n"));
-    if (x->joined) {
-        p = put(p, x->reply_body);
-        x->reply_body = STR("");
-    }
-    x->head_n = (size_t)(p - x->head);
+    reply1_prepare(x, reply, ((struct serve1 *)x->owner)->http10);
 }
 
 /* The socket is gone and the answer has come: nothing refers to the request any more. */
@@ -643,7 +535,7 @@ static void answer(struct exchange *x)
     h->close_after |= h->c->loop->draining || (x->stream != NULL && h->http10);
     struct iovec v[2] = { { (char *)failed, sizeof failed - 1 }, { NULL, 0 } };
     if (x->head != NULL) {
-        complete_head(h, x);
+        reply1_complete(x, loop_date(h->c->loop), h->close_after, h->http10);
         v[0] = (struct iovec){ x->head, x->head_n };
         v[1] = (struct iovec){ (char *)x->reply_body.p, x->reply_body.n };
     } else {
@@ -671,7 +563,7 @@ static void pump(struct serve1 *h)
     struct conn *c = h->c;
     struct exchange *x = h->x;
     bool ended = false;
-    bool silent = str_is(x->pub.req.method, "HEAD") || has_no_body(x->status);
+    bool silent = str_is(x->pub.req.method, "HEAD") || reply1_has_no_body(x->status);
     while (h->piece == NULL && (h->piece = exchange_next_piece(x, &ended)) != NULL) {
         struct iovec v = { h->piece->bytes.p, silent ? 0 : h->piece->bytes.n };
         int rc = conn_send(c, &v, 1);
@@ -755,7 +647,11 @@ static void closed(struct conn *c)
 static const struct exchange_ops ops = { .prepare = prepare, .answer = answer, .pieces = pieces };
 
 static const struct conn_proto proto = {
-    .readable = readable, .sent = sent, .expired = expired, .drain = drain, .closed = closed,
+    .readable = readable,
+    .sent = sent,
+    .expired = expired,
+    .drain = drain,
+    .closed = closed,
 };
 
 void serve1_open(struct conn *c)

@@ -13,7 +13,7 @@ struct site {
     http_handler *handler;
     void *ctx;
     struct workers *workers;
-    void *user; /* of the listener */
+    void *user;           /* of the listener */
     struct tls_site *tls; /* NULL: plain */
     bool proxy_protocol;
     size_t max_body_bytes, max_header_bytes;

@@ -73,7 +73,8 @@ static int fill_ticket(SSL *ssl, void *unused)
 {
     STACK_OF(X509) *chain = SSL_get_peer_cert_chain(ssl);
     SSL_SESSION *session = SSL_get_session(ssl);
-    AUTO(arena_drop) struct arena *a = chain == NULL || sk_X509_num(chain) == 0 ? NULL : arena_new();
+    AUTO(arena_drop)
+    struct arena *a = chain == NULL || sk_X509_num(chain) == 0 ? NULL : arena_new();
     if (a == NULL || session == NULL)
         return 1;
     struct strs list = { 0 };
@@ -229,8 +230,7 @@ static int copy_text(struct str s, char **out)
     return *out != NULL ? 0 : -1;
 }
 
-int tls_site_new(const struct http_listener_config *config, struct tls_site **out,
-                 struct err *err)
+int tls_site_new(const struct http_listener_config *config, struct tls_site **out, struct err *err)
 {
     AUTO(drop_site) struct tls_site *s = calloc(1, sizeof *s);
     if (s == NULL)
@@ -239,7 +239,8 @@ int tls_site_new(const struct http_listener_config *config, struct tls_site **ou
     if (config->tls_key_file.n == 0)
         return err_set(err, ERR_BAD_REQUEST, "'tls_key_file' must be set");
     if (config->tls_disable_client_certs && config->tls_require_and_verify_client_cert)
-        return err_set(err, ERR_BAD_REQUEST, "'tls_disable_client_certs' and "
+        return err_set(err, ERR_BAD_REQUEST,
+                       "'tls_disable_client_certs' and "
                        "'tls_require_and_verify_client_cert' are mutually exclusive");
     if (copy_text(config->tls_cert_file, &s->cert_file) < 0 ||
         copy_text(config->tls_key_file, &s->key_file) < 0 ||
@@ -306,7 +307,17 @@ void tls_free(struct tls *t)
     free(t);
 }
 
-/* What a failed call means. The error queue is the thread's: leave it empty. */
+/*
+ * The error queue is the thread's, and SSL_get_error looks into it: what a handler left there must
+ * not be taken for ours.
+ */
+static void forget_errors(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
+/* What a failed call means. */
 static int outcome(struct tls *t, int rc)
 {
     int kind = SSL_get_error(t->ssl, rc);
@@ -325,7 +336,7 @@ static int outcome(struct tls *t, int rc)
 
 int tls_handshake(struct tls *t)
 {
-    ERR_clear_error();
+    forget_errors();
     int rc = SSL_do_handshake(t->ssl);
     if (rc == 1)
         return 1;
@@ -336,6 +347,7 @@ int tls_handshake(struct tls *t)
 ssize_t tls_read(struct tls *t, void *p, size_t n)
 {
     size_t got;
+    forget_errors();
     int rc = SSL_read_ex(t->ssl, p, n, &got);
     return rc == 1 ? (ssize_t)got : outcome(t, rc);
 }
@@ -343,6 +355,7 @@ ssize_t tls_read(struct tls *t, void *p, size_t n)
 ssize_t tls_write(struct tls *t, const void *p, size_t n)
 {
     size_t put;
+    forget_errors();
     int rc = SSL_write_ex(t->ssl, p, n, &put);
     if (rc == 1)
         return (ssize_t)put;

@@ -202,8 +202,8 @@ static int read_options(const struct config_reader *r, const struct hcl *body,
         if (has_option(*out, *n, name)) {
             if (block)
                 continue;
-            return hcl_error(r->err, i->keys[0].pos, STR_FMT ": one value expected, not several",
-                             STR_ARG(name));
+            return hcl_pos_error(r->err, i->keys[0].pos,
+                                 STR_FMT ": one value expected, not several", STR_ARG(name));
         }
         (*out)[*n].name = arena_dup(r->arena, name);
         TRY(option_text(r, body, i, &(*out)[*n].value));
@@ -233,8 +233,8 @@ static int read_storage(const struct config_reader *r, const struct hcl_block *b
     struct str text;
     *out = (struct config_storage){ 0 };
     if (b->value->type != HCL_OBJECT)
-        return hcl_error(r->err, b->value->pos, STR_FMT ": block expected, got %s",
-                         STR_ARG(b->key.text), hcl_type_name(b->value->type));
+        return hcl_pos_error(r->err, b->value->pos, STR_FMT ": block expected, got %s",
+                             STR_ARG(b->key.text), hcl_type_name(b->value->type));
     out->type = lowered(r->arena, b->n_labels > 0 ? b->labels[0].text : b->key.text);
     TRY(read_options(r, b->value, &out->options, &out->n_options));
     /* Common to all types, so no driver gets to see them. */
@@ -243,9 +243,9 @@ static int read_storage(const struct config_reader *r, const struct hcl_block *b
     (void)take_option(out->options, &out->n_options, "cluster_addr", &out->cluster_addr);
     if (take_option(out->options, &out->n_options, "disable_clustering", &text) &&
         !config_table_bool_text(text, &out->disable_clustering))
-        return hcl_error(r->err, b->key.pos,
-                         "disable_clustering: true or false expected, got \"" STR_FMT "\"",
-                         STR_ARG(text));
+        return hcl_pos_error(r->err, b->key.pos,
+                             "disable_clustering: true or false expected, got \"" STR_FMT "\"",
+                             STR_ARG(text));
     return 0;
 }
 
@@ -259,8 +259,8 @@ static int read_only_one(const struct config_reader *r, const struct hcl *root, 
     if (b == NULL)
         return 0;
     if (b->next != NULL)
-        return hcl_error(r->err, b->next->key.pos, "only one \"" STR_FMT "\" block is permitted",
-                         STR_ARG(b->key.text));
+        return hcl_pos_error(r->err, b->next->key.pos,
+                             "only one \"" STR_FMT "\" block is permitted", STR_ARG(b->key.text));
     return read_storage(r, b, out);
 }
 
@@ -269,8 +269,8 @@ static int read_seal(const struct config_reader *r, const struct hcl_block *b,
 {
     struct str unused;
     if (b->value->type != HCL_OBJECT)
-        return hcl_error(r->err, b->value->pos, STR_FMT ": block expected, got %s",
-                         STR_ARG(b->key.text), hcl_type_name(b->value->type));
+        return hcl_pos_error(r->err, b->value->pos, STR_FMT ": block expected, got %s",
+                             STR_ARG(b->key.text), hcl_type_name(b->value->type));
     out->type = lowered(r->arena, b->n_labels > 0 ? b->labels[0].text : b->key.text);
     TRY(read_options(r, b->value, &out->options, &out->n_options));
     const struct hcl *disabled = hcl_get(b->value, STR("disabled"));
@@ -293,8 +293,8 @@ static int read_seals(const struct config_reader *r, const struct hcl *root, con
     size_t n = c->n_seals;
     for (const struct hcl_block *b = first; b != NULL; b = b->next)
         if (++n > SEALS_MAX)
-            return hcl_error(r->err, b->key.pos, "only three or less \"%s\" blocks are permitted",
-                             name);
+            return hcl_pos_error(r->err, b->key.pos,
+                                 "only three or less \"%s\" blocks are permitted", name);
     struct config_seal *seals = arena_array(r->arena, n + 1, sizeof *seals);
     TRY(arena_check(r->arena, r->err));
     if (c->n_seals > 0)
@@ -327,10 +327,10 @@ static int read_telemetry(const struct config_reader *r, const struct hcl *root,
     if (b == NULL)
         return 0;
     if (b->next != NULL)
-        return hcl_error(r->err, b->next->key.pos, "only one 'telemetry' block is permitted");
+        return hcl_pos_error(r->err, b->next->key.pos, "only one 'telemetry' block is permitted");
     if (b->value->type != HCL_OBJECT)
-        return hcl_error(r->err, b->value->pos, "telemetry: block expected, got %s",
-                         hcl_type_name(b->value->type));
+        return hcl_pos_error(r->err, b->value->pos, "telemetry: block expected, got %s",
+                             hcl_type_name(b->value->type));
     struct config_telemetry *t = &c->telemetry;
     *t = telemetry_defaults;
     TRY(config_table_read(r, b->value, telemetry_keys, ARRAY_LEN(telemetry_keys), t));
@@ -348,14 +348,15 @@ static int check_log(const struct config_reader *r, const struct hcl *root, stru
     const struct hcl *format = hcl_get(root, STR("log_format"));
     enum log_level ignored;
     if (level != NULL && !log_level_of(lowered(r->arena, str_trim(c->log_level_name)), &ignored))
-        return hcl_error(r->err, level->pos,
-                         "log_level: trace, debug, info, warn or err expected, got \"" STR_FMT "\"",
-                         STR_ARG(c->log_level_name));
+        return hcl_pos_error(r->err, level->pos,
+                             "log_level: trace, debug, info, warn or err expected, got \"" STR_FMT
+                             "\"",
+                             STR_ARG(c->log_level_name));
     if (format != NULL && c->log_format.n > 0 && !str_eq_nocase(c->log_format, STR("json")) &&
         !str_eq_nocase(c->log_format, STR("standard")))
-        return hcl_error(r->err, format->pos,
-                         "log_format: standard or json expected, got \"" STR_FMT "\"",
-                         STR_ARG(c->log_format));
+        return hcl_pos_error(r->err, format->pos,
+                             "log_format: standard or json expected, got \"" STR_FMT "\"",
+                             STR_ARG(c->log_format));
     return 0;
 }
 

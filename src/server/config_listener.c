@@ -117,9 +117,9 @@ static int check_tls_version(const struct judge *j, const char *key, struct str 
 {
     if (version.n == 0 || is_one_of(version, tls_versions, ARRAY_LEN(tls_versions)))
         return 0;
-    return hcl_error(j->r->err, pos_of(j, key),
-                     "%s: tls10, tls11, tls12 or tls13 expected, got \"" STR_FMT "\"", key,
-                     STR_ARG(version));
+    return hcl_pos_error(j->r->err, pos_of(j, key),
+                         "%s: tls10, tls11, tls12 or tls13 expected, got \"" STR_FMT "\"", key,
+                         STR_ARG(version));
 }
 
 static int check_tls(const struct judge *j)
@@ -129,24 +129,24 @@ static int check_tls(const struct judge *j)
     TRY(check_tls_version(j, "tls_max_version", l->tls_max_version));
     if (l->tls_min_version.n > 0 && l->tls_max_version.n > 0 &&
         str_cmp(l->tls_max_version, l->tls_min_version) < 0)
-        return hcl_error(j->r->err, pos_of(j, "tls_max_version"),
-                         "tls_max_version: not less than tls_min_version expected");
+        return hcl_pos_error(j->r->err, pos_of(j, "tls_max_version"),
+                             "tls_max_version: not less than tls_min_version expected");
     for (size_t i = 0; i < l->tls_cipher_suites.n; i++)
         if (!is_one_of(l->tls_cipher_suites.v[i], cipher_suites, ARRAY_LEN(cipher_suites)))
-            return hcl_error(j->r->err, pos_of(j, "tls_cipher_suites"),
-                             "tls_cipher_suites: name of a cipher suite expected, got \"" STR_FMT
-                             "\"",
-                             STR_ARG(l->tls_cipher_suites.v[i]));
+            return hcl_pos_error(
+                j->r->err, pos_of(j, "tls_cipher_suites"),
+                "tls_cipher_suites: name of a cipher suite expected, got \"" STR_FMT "\"",
+                STR_ARG(l->tls_cipher_suites.v[i]));
     if (l->type == CONFIG_UNIX || l->tls_disable)
         return 0;
     if (l->tls_cert_file.n == 0 || l->tls_key_file.n == 0)
-        return hcl_error(j->r->err, j->block->key.pos,
-                         "listener \"tcp\": tls_cert_file and "
-                         "tls_key_file expected, or tls_disable = true");
+        return hcl_pos_error(j->r->err, j->block->key.pos,
+                             "listener \"tcp\": tls_cert_file and "
+                             "tls_key_file expected, or tls_disable = true");
     if (l->tls_require_and_verify_client_cert && l->tls_disable_client_certs)
-        return hcl_error(j->r->err, pos_of(j, "tls_disable_client_certs"),
-                         "tls_disable_client_certs: not together with "
-                         "tls_require_and_verify_client_cert expected");
+        return hcl_pos_error(j->r->err, pos_of(j, "tls_disable_client_certs"),
+                             "tls_disable_client_certs: not together with "
+                             "tls_require_and_verify_client_cert expected");
     return 0;
 }
 
@@ -177,10 +177,10 @@ static int check_addresses(const struct judge *j, const char *key, const struct 
 {
     for (size_t i = 0; i < list->n; i++)
         if (!is_address(j->r->arena, list->v[i]))
-            return hcl_error(j->r->err, pos_of(j, key),
-                             "%s: IP address or CIDR block expected, "
-                             "got \"" STR_FMT "\"",
-                             key, STR_ARG(list->v[i]));
+            return hcl_pos_error(j->r->err, pos_of(j, key),
+                                 "%s: IP address or CIDR block expected, "
+                                 "got \"" STR_FMT "\"",
+                                 key, STR_ARG(list->v[i]));
     return 0;
 }
 
@@ -193,19 +193,20 @@ static int check_proxies(const struct judge *j)
     TRY(check_addresses(j, "x_forwarded_for_authorized_addrs",
                         &l->x_forwarded_for_authorized_addrs));
     if (!is_one_of(l->proxy_protocol_behavior, behaviors, ARRAY_LEN(behaviors)))
-        return hcl_error(j->r->err, pos_of(j, "proxy_protocol_behavior"),
-                         "proxy_protocol_behavior: use_always, allow_authorized or "
-                         "deny_unauthorized expected, got \"" STR_FMT "\"",
-                         STR_ARG(l->proxy_protocol_behavior));
+        return hcl_pos_error(j->r->err, pos_of(j, "proxy_protocol_behavior"),
+                             "proxy_protocol_behavior: use_always, allow_authorized or "
+                             "deny_unauthorized expected, got \"" STR_FMT "\"",
+                             STR_ARG(l->proxy_protocol_behavior));
     if (l->proxy_protocol_behavior.n > 0 && !str_is(l->proxy_protocol_behavior, "use_always") &&
         l->proxy_protocol_authorized_addrs.n == 0)
-        return hcl_error(j->r->err, pos_of(j, "proxy_protocol_behavior"),
-                         "proxy_protocol_behavior set to allow or deny only authorized addresses "
-                         "but no proxy_protocol_authorized_addrs value");
+        return hcl_pos_error(
+            j->r->err, pos_of(j, "proxy_protocol_behavior"),
+            "proxy_protocol_behavior set to allow or deny only authorized addresses "
+            "but no proxy_protocol_authorized_addrs value");
     if (l->x_forwarded_for_hop_skips < 0)
-        return hcl_error(j->r->err, pos_of(j, "x_forwarded_for_hop_skips"),
-                         "x_forwarded_for_hop_skips cannot be negative but set to %lld",
-                         (long long)l->x_forwarded_for_hop_skips);
+        return hcl_pos_error(j->r->err, pos_of(j, "x_forwarded_for_hop_skips"),
+                             "x_forwarded_for_hop_skips cannot be negative but set to %lld",
+                             (long long)l->x_forwarded_for_hop_skips);
     return 0;
 }
 
@@ -216,20 +217,22 @@ static int check_socket(const struct judge *j)
     for (size_t i = 0; i < mode.n; i++)
         octal = octal && mode.p[i] >= '0' && mode.p[i] <= '7';
     if (!octal)
-        return hcl_error(j->r->err, pos_of(j, "socket_mode"),
-                         "socket_mode: octal digits expected, got \"" STR_FMT "\"", STR_ARG(mode));
+        return hcl_pos_error(j->r->err, pos_of(j, "socket_mode"),
+                             "socket_mode: octal digits expected, got \"" STR_FMT "\"",
+                             STR_ARG(mode));
     if (j->l->type == CONFIG_UNIX && j->l->address.n == 0)
-        return hcl_error(j->r->err, j->block->key.pos,
-                         "listener \"unix\": address (path of the socket) expected");
+        return hcl_pos_error(j->r->err, j->block->key.pos,
+                             "listener \"unix\": address (path of the socket) expected");
     return 0;
 }
 
 static int check_cors(const struct judge *j)
 {
     if (j->l->cors_allowed_origins.n > 1 && strs_has(&j->l->cors_allowed_origins, STR("*")))
-        return hcl_error(j->r->err, pos_of(j, "cors_allowed_origins"),
-                         "cors_allowed_origins must only contain a wildcard or only non-wildcard "
-                         "values");
+        return hcl_pos_error(
+            j->r->err, pos_of(j, "cors_allowed_origins"),
+            "cors_allowed_origins must only contain a wildcard or only non-wildcard "
+            "values");
     return 0;
 }
 
@@ -240,10 +243,10 @@ static int read_type(const struct judge *j)
     if (given != NULL && given->type == HCL_STRING && given->text.n > 0)
         type = given->text;
     if (type.n == 0)
-        return hcl_error(j->r->err, j->block->key.pos, "listener type must be specified");
+        return hcl_pos_error(j->r->err, j->block->key.pos, "listener type must be specified");
     if (!str_eq_nocase(type, STR("tcp")) && !str_eq_nocase(type, STR("unix")))
-        return hcl_error(j->r->err, j->block->key.pos, "unsupported listener type \"" STR_FMT "\"",
-                         STR_ARG(type));
+        return hcl_pos_error(j->r->err, j->block->key.pos,
+                             "unsupported listener type \"" STR_FMT "\"", STR_ARG(type));
     j->l->type = str_eq_nocase(type, STR("tcp")) ? CONFIG_TCP : CONFIG_UNIX;
     return 0;
 }
@@ -254,8 +257,8 @@ static int read_inner(const struct judge *j, const char *name, const struct conf
     const struct hcl_block *b = hcl_blocks(j->r->arena, j->block->value, str_of(name), 0);
     for (; b != NULL; b = b->next) {
         if (b->value->type != HCL_OBJECT)
-            return hcl_error(j->r->err, b->value->pos, "%s: block expected, got %s", name,
-                             hcl_type_name(b->value->type));
+            return hcl_pos_error(j->r->err, b->value->pos, "%s: block expected, got %s", name,
+                                 hcl_type_name(b->value->type));
         TRY(config_table_read(j->r, b->value, inner, n, j->l));
     }
     return 0;
@@ -286,8 +289,8 @@ int config_listener_read(const struct config_reader *r, const struct hcl_block *
     const struct judge j = { r, block, out };
     *out = (struct config_listener){ .file = block->key.pos.file, .line = block->key.pos.line };
     if (block->value->type != HCL_OBJECT)
-        return hcl_error(r->err, block->value->pos, "listener: block expected, got %s",
-                         hcl_type_name(block->value->type));
+        return hcl_pos_error(r->err, block->value->pos, "listener: block expected, got %s",
+                             hcl_type_name(block->value->type));
     TRY(read_type(&j));
     TRY(config_table_read(r, block->value, keys, ARRAY_LEN(keys), out));
     TRY(read_inner(&j, "telemetry", telemetry_keys, ARRAY_LEN(telemetry_keys)));

@@ -9,8 +9,8 @@
 static int expected(const struct config_reader *r, struct str key, const struct hcl *v,
                     const char *what)
 {
-    return hcl_error(r->err, v->pos, STR_FMT ": %s expected, got %s", STR_ARG(key), what,
-                     hcl_type_name(v->type));
+    return hcl_pos_error(r->err, v->pos, STR_FMT ": %s expected, got %s", STR_ARG(key), what,
+                         hcl_type_name(v->type));
 }
 
 bool config_table_bool_text(struct str s, bool *out)
@@ -112,8 +112,8 @@ static int read_key(const struct config_reader *r, const struct config_key *k,
     void *field = (char *)base + k->at;
     const struct hcl *v = i->value;
     if (i->n_keys > 1 && k->kind != CONFIG_ELSEWHERE && k->kind != CONFIG_NO_EFFECT)
-        return hcl_error(r->err, i->keys[1].pos, STR_FMT ": '=' and a value expected",
-                         STR_ARG(key));
+        return hcl_pos_error(r->err, i->keys[1].pos, STR_FMT ": '=' and a value expected",
+                             STR_ARG(key));
     switch (k->kind) {
     case CONFIG_STR:
         return read_str(r, key, v, field);

@@ -71,8 +71,8 @@ static const struct field catalog_fields[] = {
 
 static const struct field rotate_fields[] = {
     { "enabled", FIELD_BOOL, NULL, "Rotate the encryption key automatically." },
-    { "max_operations", FIELD_ANY, NULL, "Encryptions after which the key is rotated." },
-    { "interval", FIELD_ANY, NULL, "Time after which the key is rotated." },
+    { "max_operations", FIELD_INT, NULL, "Encryptions after which the key is rotated." },
+    { "interval", FIELD_SECONDS, NULL, "Time after which the key is rotated." },
 };
 
 static const struct route routes[] = {
@@ -143,6 +143,9 @@ static const struct route routes[] = {
       .summary = "Make a new encryption key." },
     { "rotate/config", FIELDS(rotate_fields), ROUTE_SUDO, .read = rotate_config_read,
       .write = rotate_config_write, .summary = "When the encryption key is rotated by itself." },
+
+    { "rekey/backup", .read = rekey_backup_read, .del = rekey_backup_delete,
+      .summary = "The PGP-encrypted shares of the last rekey." },
 
     { "audit", .flags = ROUTE_SUDO, .read = audits_read, .summary = "List the audit devices." },
     { "audit/{path:+}", FIELDS(audit_fields), ROUTE_SUDO, .write = audit_write,

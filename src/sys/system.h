@@ -34,7 +34,8 @@ route_fn lease_lookup_write, lease_lookup_list, lease_renew_write, lease_revoke_
 route_fn lease_prefix_write, lease_force_write, lease_tidy_write;
 route_fn wrap_write, unwrap_write, rewrap_write, wrap_lookup_write, wrap_lookup_read;
 route_fn raw_read, raw_list, raw_write, raw_delete;
-route_fn key_status_read, rotate_write, rotate_config_read, rotate_config_write;
+route_fn key_status_read, rotate_write, rotate_config_read, rotate_config_write; /* keys.c */
+route_fn rekey_backup_read, rekey_backup_delete;                                 /* keys.c */
 route_fn audits_read, audit_write, audit_delete, audit_hash_write;
 route_fn audit_headers_read, audit_header_read, audit_header_write, audit_header_delete;
 route_fn catalog_read, catalog_list;

@@ -268,12 +268,8 @@ static int settle_names(struct making *m)
         return refuse(m, "root or sudo privileges required to specify token id");
     if (str_starts(m->id, STR("s.")))
         return refuse(m, "custom token ID cannot have the 's.' prefix");
-    if (str_starts(m->id, STR("b.")))
-        return refuse(m, "custom token ID cannot have the 'b.' prefix");
     if (str_find_byte(m->id, '.') >= 0)
-        return refuse(m, "custom token ID cannot contain '.'");
-    if (str_trim(m->id).n != m->id.n)
-        return refuse(m, "custom token ID cannot have leading or trailing spaces");
+        return refuse(m, "custom token ID cannot have a '.' in the value");
     e->id = m->id;
     return 0;
 }

@@ -1,6 +1,6 @@
 /*
  * Kv2/cache: a bounded table from a text to an immutable item, read without a lock.  A new item
- * takes the place of the one in its slot; what it drops is released when no reader holds it.
+ * takes the place of another in its row; what it drops is released when no reader holds it.
  */
 #ifndef ENGINES_KV2_CACHE_H
 #define ENGINES_KV2_CACHE_H
@@ -16,7 +16,7 @@ struct kv2_cache_item {
     void (*release)(void *item);  /* wipes and frees */
 };
 
-/* ${slots} is a power of two. NULL: out of memory. */
+/* ${slots} is a power of two, at least 4. NULL: out of memory. */
 struct kv2_cache *kv2_cache_new(size_t slots) MUST_USE;
 /* No reader may be left. NULL is fine. */
 void kv2_cache_free(struct kv2_cache *c);

@@ -32,7 +32,7 @@ static int load_data(struct kv2_entry *e, uint64_t number, struct json **out)
     TRY(arena_check(req->arena, &req->err));
     if (json_parse_all(req->arena, text, out, &req->err) < 0)
         return err_set(&req->err, ERR_CORRUPT, "kv: a version's data is not JSON");
-    return kv2_float_numbers(*out, &req->err);
+    return kv2_float_numbers(req->arena, *out, &req->err);
 }
 
 int kv2_data_read(struct request *req, struct response *resp)

@@ -74,7 +74,7 @@ static struct str go_float(struct arena *a, double d)
                         (int)n - 1, digits + 1, exponent < 0 ? '-' : '+', abs(exponent));
 }
 
-static int number(struct json *v, struct err *err)
+static int number(struct arena *a, struct json *v, struct err *err)
 {
     double d;
 
@@ -84,15 +84,15 @@ static int number(struct json *v, struct err *err)
         return err_set(err, ERR_INTERNAL,
                        "json: cannot unmarshal number " STR_FMT " into Go value of type float64",
                        STR_ARG(v->text));
-    v->text = go_float(v->arena, d);
+    v->text = go_float(a, d);
     return 0;
 }
 
-int kv2_float_numbers(struct json *v, struct err *err)
+int kv2_float_numbers(struct arena *a, struct json *v, struct err *err)
 {
     if (v->type == JSON_NUMBER)
-        return number(v, err);
+        return number(a, v, err);
     for (struct json *child = json_first(v); child != NULL; child = child->next)
-        TRY(kv2_float_numbers(child, err));
+        TRY(kv2_float_numbers(a, child, err));
     return 0;
 }

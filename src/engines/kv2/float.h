@@ -6,8 +6,8 @@
 
 /*
  * Every number of the tree becomes the shortest text that reads as the same float, in the form of
- * Go's JSON encoder.  -1: ERR_INTERNAL for a number beyond the range of floats, as Vault.
+ * Go's JSON encoder, in ${a}.  -1: ERR_INTERNAL for a number beyond the range of floats, as Vault.
  */
-int kv2_float_numbers(struct json *v, struct err *err) MUST_USE;
+int kv2_float_numbers(struct arena *a, struct json *v, struct err *err) MUST_USE;
 
 #endif

@@ -139,7 +139,40 @@ static const struct route routes[] = {
       .summary = "No path of a versioned key/value mount." },
 };
 
-static int tick(void *state, struct request *req)
+/* ---- life of a mount ---- */
+
+static int kv2_open(const struct engine_ctx *ctx, void **state, struct err *err)
+{
+    struct kv2 *k;
+
+    TRY(kv2_state_new(ctx, &k, err));
+    if (kv2_upgrade_open(k, err) < 0) {
+        kv2_state_free(k);
+        return -1;
+    }
+    *state = k;
+    return 0;
+}
+
+static void kv2_close(void *state)
+{
+    kv2_upgrade_close(state);
+    kv2_state_free(state);
+}
+
+static void kv2_invalidate(void *state, struct str key)
+{
+    struct kv2 *k = state;
+
+    if (!str_starts(key, k->prefix))
+        return;
+    struct str name = str_from(key, k->prefix.n);
+    kv2_state_forget(k, name);
+    if (str_is(name, "upgrading"))
+        kv2_upgrade_look_again(k);
+}
+
+static int kv2_tick(void *state, struct request *req)
 {
     return kv2_upgrade_tick(state, &req->err);
 }
@@ -150,8 +183,8 @@ const struct engine engine_kv2 = {
     .help = "The versioned kv engine keeps several versions of each secret, encrypted in the\n"
             "server's storage, and tells what became of them.",
     ROUTES(routes),
-    .open = kv2_state_open,
-    .close = kv2_state_close,
-    .invalidate = kv2_state_invalidate,
-    .tick = tick,
+    .open = kv2_open,
+    .close = kv2_close,
+    .invalidate = kv2_invalidate,
+    .tick = kv2_tick,
 };

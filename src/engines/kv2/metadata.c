@@ -44,12 +44,15 @@ int kv2_metadata_list(struct request *req, struct response *resp)
 {
     struct kv2 *k;
     struct kv2_names *names;
+    AUTO(response_names_free) struct response_names list = { 0 };
     struct strs found;
 
     TRY(kv2_state_enter(req, &k, &names));
     TRY(kv2_names_list(names, req->storage, req->arena, field_str(req, "path"),
                        req->may_block ? SIZE_MAX : DECRYPT_ON_LOOP, &found, &req->err));
-    return response_keys(resp, &found);
+    for (size_t i = 0; i < found.n; i++)
+        response_name(&list, found.v[i]);
+    return response_names_put(resp, &list, &req->err);
 }
 
 struct kv2_settings kv2_metadata_settings(const struct request *req)

@@ -174,6 +174,17 @@ static int folder_get(struct kv2_names *n, uint32_t version, struct str context,
 
 /* ---- segments ---- */
 
+static void add_decimal(struct buf *b, uint64_t v)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+
+    do
+        digits[--at] = (char)('0' + v % 10);
+    while ((v /= 10) > 0);
+    buf_add(b, str_mem(digits + at, sizeof digits - at));
+}
+
 /*
  * "<version>:" and the base64 of nonce, ciphertext and tag, as one number in base 62.  The nonce
  * comes from the text, so that a name has one encryption only.
@@ -181,16 +192,18 @@ static int folder_get(struct kv2_names *n, uint32_t version, struct str context,
 static int segment_encrypt(const struct folder *f, struct arena *a, struct str clear,
                            struct str *out, struct err *err)
 {
-    AUTO(buf_free) struct buf sealed = { 0 };
+    AUTO(buf_free) struct buf sealed = { 0 }, text = { 0 };
     uint8_t mac[DIGEST_MAX];
 
     TRY(digest_hmac(DIGEST_SHA256, secret_str(&f->hmac_key), clear, mac, err));
     buf_add(&sealed, str_mem(mac, AEAD_NONCE));
     TRY(aead_seal(f->aead, mac, STR(""), clear, &sealed, err));
     TRY(buf_check(&sealed, err));
-    struct str text = arena_printf(a, "%u:" STR_FMT, f->version,
-                                   STR_ARG(base64_encode(a, buf_str(&sealed))));
-    *out = base62_encode(a, text);
+    add_decimal(&text, f->version);
+    buf_byte(&text, ':');
+    base64_add(&text, buf_str(&sealed));
+    TRY(buf_check(&text, err));
+    *out = base62_encode(a, buf_str(&text));
     return arena_check(a, err);
 }
 
@@ -299,7 +312,8 @@ int kv2_names_version(struct kv2_names *n, struct arena *a, struct str path, uin
 
     buf_add(&b, n->salt);
     buf_add(&b, path);
-    buf_printf(&b, "|%llu", (unsigned long long)version);
+    buf_byte(&b, '|');
+    add_decimal(&b, version);
     TRY(buf_check(&b, err));
     TRY(digest_of(DIGEST_SHA256, buf_str(&b), hash, err));
     struct str hex = hex_encode(a, str_mem(hash, digest_len(DIGEST_SHA256)));

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "base/epoch.h"
-#include "engines/kv2/upgrade.h"
 
 static const char upgrading_text[] =
     "Upgrading from non-versioned to versioned data. This backend will be unavailable for a brief "
@@ -138,7 +137,7 @@ int kv2_state_config(struct kv2 *k, struct kv2_config *out, struct err *err)
 
 /* ---- life ---- */
 
-static void state_free(struct kv2 *k)
+void kv2_state_free(struct kv2 *k)
 {
     kv2_names_free(atomic_load(&k->names));
     while (k->former != NULL) {
@@ -155,68 +154,45 @@ static void state_free(struct kv2 *k)
     free(k);
 }
 
-static struct kv2 *state_new(const struct engine_ctx *ctx)
+static bool set_prefix(struct kv2 *k, struct str uuid)
 {
-    struct kv2 *k = calloc(1, sizeof *k);
-    char *prefix = malloc(ctx->backend_uuid.n + 1);
+    char *prefix = malloc(uuid.n + 1);
 
-    if (k == NULL || prefix == NULL) {
-        free(k);
-        free(prefix);
-        return NULL;
-    }
-    memcpy(prefix, ctx->backend_uuid.p, ctx->backend_uuid.n);
-    prefix[ctx->backend_uuid.n] = '/';
-    k->prefix = (struct str){ prefix, ctx->backend_uuid.n + 1 };
+    if (prefix == NULL)
+        return false;
+    memcpy(prefix, uuid.p, uuid.n);
+    prefix[uuid.n] = '/';
+    k->prefix = (struct str){ prefix, uuid.n + 1 };
+    return true;
+}
+
+int kv2_state_new(const struct engine_ctx *ctx, struct kv2 **out, struct err *err)
+{
+    if (ctx->backend_uuid.n == 0)
+        return err_set(err, ERR_INTERNAL,
+                       "could not initialize versioned K/V Store, no UUID was provided");
+    struct kv2 *k = calloc(1, sizeof *k);
+    if (k == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
     k->storage = ctx->storage;
     k->sys = ctx->sys;
     pthread_mutex_init(&k->mu, NULL);
     pthread_mutex_init(&k->upgrade_mu, NULL);
     k->locks = keylock_new();
-    if (k->locks == NULL) {
-        state_free(k);
-        return NULL;
-    }
-    return k;
-}
-
-int kv2_state_open(const struct engine_ctx *ctx, void **state, struct err *err)
-{
-    if (ctx->backend_uuid.n == 0)
-        return err_set(err, ERR_INTERNAL,
-                       "could not initialize versioned K/V Store, no UUID was provided");
-    struct kv2 *k = state_new(ctx);
-    if (k == NULL)
+    if (k->locks == NULL || !set_prefix(k, ctx->backend_uuid)) {
+        kv2_state_free(k);
         return err_set(err, ERR_NOMEM, "out of memory");
-    if (kv2_upgrade_open(k, err) < 0) {
-        state_free(k);
-        return -1;
     }
-    *state = k;
+    *out = k;
     return 0;
 }
 
-void kv2_state_close(void *state)
+void kv2_state_forget(struct kv2 *k, struct str name)
 {
-    struct kv2 *k = state;
-
-    kv2_upgrade_close(k);
-    state_free(k);
-}
-
-void kv2_state_invalidate(void *state, struct str key)
-{
-    struct kv2 *k = state;
-
-    if (!str_starts(key, k->prefix))
-        return;
-    struct str name = str_from(key, k->prefix.n);
     if (str_is(name, "config"))
         kv2_state_set_config(k, NULL);
     else if (str_is(name, "salt") || str_is(name, "policy/metadata"))
         atomic_store(&k->names_stale, true);
-    else if (str_is(name, "upgrading"))
-        kv2_upgrade_look_again(k);
 }
 
 int kv2_state_enter(struct request *req, struct kv2 **k, struct kv2_names **names)

@@ -34,9 +34,12 @@ struct kv2 {
     atomic_bool closing;
 };
 
-int kv2_state_open(const struct engine_ctx *ctx, void **state, struct err *err) MUST_USE;
-void kv2_state_close(void *state);
-void kv2_state_invalidate(void *state, struct str key);
+/* Nothing is loaded yet. -1: ERR_INTERNAL without a backend uuid, ERR_NOMEM. */
+int kv2_state_new(const struct engine_ctx *ctx, struct kv2 **out, struct err *err) MUST_USE;
+/* No request may be left in it. */
+void kv2_state_free(struct kv2 *k);
+/* Somebody else changed the entry ${name} below the mount's uuid. */
+void kv2_state_forget(struct kv2 *k, struct str name);
 
 /* Storage key "<backend uuid>/${name}" in ${a}; empty when out of memory. */
 struct str kv2_state_key(const struct kv2 *k, struct arena *a, const char *name);

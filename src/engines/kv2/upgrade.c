@@ -155,13 +155,15 @@ static int add_moved(struct move *m, struct str key, struct str value, struct er
     return 0;
 }
 
+/* 1: all of them; 0: as many as a batch takes. */
 static int move_keys(struct kv2 *k, struct kv2_names *names, struct arena *a,
                      const struct strs *keys, struct err *err)
 {
     struct move m = { k, names, a, arena_array(a, keys->n * OPS_PER_KEY, sizeof *m.ops), 0, 0 };
 
     TRY(arena_check(a, err));
-    for (size_t i = 0; i < keys->n && m.bytes < BATCH_BYTES; i++) {
+    size_t i = 0;
+    for (; i < keys->n && m.bytes < BATCH_BYTES; i++) {
         AUTO(buf_free) struct buf value = { 0 };
         int found = storage_get(k->storage, keys->v[i], &value, err);
         TRY(found);
@@ -170,7 +172,8 @@ static int move_keys(struct kv2 *k, struct kv2_names *names, struct arena *a,
     }
     if (m.n == 0)
         return err_set(err, ERR_CORRUPT, "kv: listed keys are not there");
-    return storage_commit(k->storage, m.ops, m.n, err);
+    TRY(storage_commit(k->storage, m.ops, m.n, err));
+    return i == keys->n;
 }
 
 /* 1: there is perhaps more; 0: nothing was left. */
@@ -191,8 +194,9 @@ static int move_batch(struct kv2 *k, struct err *err)
     TRY(found);
     if (found == 0)
         return err_set(err, ERR_INTERNAL, "kv: the mount's key policy is not there");
-    TRY(move_keys(k, names, a, &c.keys, err));
-    return 1;
+    int all = move_keys(k, names, a, &c.keys, err);
+    TRY(all);
+    return all == 0 || c.keys.n == BATCH_KEYS;
 }
 
 /* ---- the whole ---- */

@@ -51,8 +51,11 @@ static int unpack(struct request *req, struct str text, struct transit_record *o
     }
     if (json_parse(req->arena, text, &doc, NULL, &req->err) < 0)
         return err_set(&req->err, ERR_INTERNAL, "the backup is not JSON");
-    return transit_record_from(req->arena, json_member(doc, "policy"),
-                               json_member(doc, "archived_keys"), out, &req->err);
+    struct json *archive = json_member(doc, "archived_keys");
+    TRY(transit_record_from(req->arena, json_member(doc, "policy"), archive, out, &req->err));
+    if (!json_is(archive, JSON_OBJECT))
+        transit_record_set_int(out, "archive_version", 0); /* to be made anew */
+    return 0;
 }
 
 static int check_name(struct request *req, struct str name)

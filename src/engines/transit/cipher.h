@@ -14,7 +14,7 @@ struct transit_aux {
  * anything else fails the whole request.  What is written lives in the arena.
  */
 
-/* May the version encrypt or sign? 0 is the latest; the number is filled in. ${what} is a gerund. */
+/* May the version encrypt or sign? 0 is the latest, and is filled in. ${what}: "encryption". */
 int transit_cipher_pick(const struct transit_key *k, const char *what, int64_t *version,
                         struct err *err) MUST_USE;
 

@@ -1,4 +1,4 @@
-/* encrypt, decrypt and rewrap: items go through the cipher one by one, a batch past its failures. */
+/* encrypt, decrypt, rewrap: items go through the cipher one by one, a batch past failures. */
 #include "codec/base64.h"
 #include "engines/transit/batch.h"
 #include "engines/transit/routes.h"

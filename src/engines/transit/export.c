@@ -49,7 +49,7 @@ static int put_version(struct request *req, const struct transit_key *k,
         TRY(pkey_private_pem(v->pkey, &pem, &req->err));
         text = arena_dup(a, buf_str(&pem));
         if (k->info->pkey != PKEY_RSA)
-            text = str_trim(text); /* Vault cuts the line end off one kind of PEM and not the other */
+            text = str_trim(text); /* Vault cuts the line end off this PEM, not off RSA's */
     }
     json_append(out, arena_printf(a, "%lld", (long long)v->number), json_str(a, text));
     return 0;

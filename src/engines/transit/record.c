@@ -45,7 +45,8 @@ int transit_spec_check(const struct transit_spec *spec, struct err *err)
     const struct transit_type_info *info = transit_type_info(spec->type);
 
     if (info->symmetric && spec->convergent && !spec->derived)
-        return err_set(err, ERR_INTERNAL, "convergent encryption requires derivation to be enabled");
+        return err_set(err, ERR_INTERNAL,
+                       "convergent encryption requires derivation to be enabled");
     if (!info->derives && (spec->derived || spec->convergent))
         return err_set(err, ERR_INTERNAL,
                        "key derivation and convergent encryption not supported for keys of type %s",
@@ -130,12 +131,10 @@ int transit_record_from(struct arena *a, struct json *policy, struct json *archi
     *out = (struct transit_record){ .arena = a, .policy = policy, .archive = archive };
     if (!json_is(json_member(policy, "keys"), JSON_OBJECT))
         (void)json_put_object(policy, "keys");
-    if (!json_is(archive, JSON_OBJECT)) {
+    if (!json_is(archive, JSON_OBJECT))
         out->archive = archive_make(a);
-        json_put_int(policy, "archive_version", 0); /* nothing is in it */
-    } else if (!json_is(json_member(archive, "keys"), JSON_ARRAY)) {
+    else if (!json_is(json_member(archive, "keys"), JSON_ARRAY))
         (void)json_put_array(archive, "keys");
-    }
     TRY(arena_check(a, err));
     keep_order(out->policy);
     keep_order(out->archive);
@@ -425,7 +424,10 @@ static int from_archive(struct transit_record *r, const struct shelf *s, int64_t
     return 0;
 }
 
-/* The archive anew: from min_available on, old entries kept, newer ones copied from the policy. */
+/*
+ * The archive anew: from min_available on, old entries kept, newer ones copied from the policy, and
+ * those too that a lost archive should have had.
+ */
 static int archive_rebuild(struct transit_record *r, const struct shelf *s, int64_t latest,
                            struct err *err)
 {
@@ -434,7 +436,9 @@ static int archive_rebuild(struct transit_record *r, const struct shelf *s, int6
     struct json *archive = json_object(r->arena), *keys = json_put_array(archive, "keys");
 
     for (int64_t v = first > s->base ? first : s->base; v <= latest; v++) {
-        const struct json *entry = v > archived ? version_of(r, v) : shelf_at(s, v);
+        const struct json *entry = v <= archived ? shelf_at(s, v) : NULL;
+        if (entry == NULL)
+            entry = version_of(r, v);
         if (entry == NULL && v > 0)
             return err_set(err, ERR_CORRUPT, "version %lld is missing", (long long)v);
         /* Versions count from 1: an archive that was never trimmed begins with an empty entry. */

@@ -317,7 +317,8 @@ static int check_kinds(struct request *req, const struct job *job, bool *hmac)
     const char *why = NULL;
 
     for (const struct json *e = json_first(job->items); e != NULL; e = e->next) {
-        bool has_sig = json_member(e, "signature") != NULL, has_mac = json_member(e, "hmac") != NULL;
+        bool has_sig = json_member(e, "signature") != NULL;
+        bool has_mac = json_member(e, "hmac") != NULL;
         sig = sig || has_sig;
         mac = mac || (has_mac && (!has_sig || !job->listed));
         missing = missing || (!has_sig && !has_mac);
@@ -340,7 +341,10 @@ static int check_kinds(struct request *req, const struct job *job, bool *hmac)
 
 static int verify_all(struct job *job, struct response *resp)
 {
-    struct json *results = job->listed ? json_put_array(response_data(resp), "batch_results") : NULL;
+    struct json *results = NULL;
+
+    if (job->listed)
+        results = json_put_array(response_data(resp), "batch_results");
 
     for (const struct json *item = json_first(job->items); item != NULL; item = item->next) {
         struct fault f = { 0 };

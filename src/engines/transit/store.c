@@ -145,12 +145,15 @@ static bool from_cache(struct transit *t, struct str name, struct transit_use *u
 static int from_store(struct request *req, struct transit_edit *edit, struct transit_use *use)
 {
     struct transit_key *key;
+    bool upgraded = edit->record.policy_changed;
 
-    if (edit->record.policy_changed) {
+    if (upgraded)
         TRY(transit_record_settle(&edit->record, &req->err));
-        TRY(store_write(req, edit->name, &edit->record));
-    }
     TRY(transit_key_new(req->arena, edit->record.policy, &key, &req->err));
+    if (upgraded && store_write(req, edit->name, &edit->record) < 0) {
+        transit_key_free(key);
+        return -1;
+    }
     epoch_enter();
     use->reading = true;
     use->key = key;
