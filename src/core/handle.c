@@ -7,6 +7,7 @@
 #include "core/router.h"
 #include "core/wrap.h"
 #include "logical/cidr.h"
+#include "logical/help.h"
 
 static const struct log lg = { "core" };
 
@@ -148,7 +149,8 @@ static int check_patience(const struct active *on, struct request *req)
 /* Stages 9 and 10 for a request whose caller is known and permitted. */
 static int work(const struct active *on, struct request *req, struct response *resp)
 {
-    int result = route_call(req, resp);
+    const struct mount *m = req->mount;
+    int result = req->op == OP_HELP ? help_answer(req, m->engine, resp) : route_call(req, resp);
     if (result <= 0) {
         if (result < 0 && !is_bare(req->err.code))
             wrap_error(&req->err);
@@ -256,7 +258,8 @@ static int without_token(const struct active *on, struct request *req, struct re
     TRY(check_patience(on, req));
     if (broker_log_request(on->broker, req, NULL, NULL, &audit) < 0)
         return err_set(&req->err, ERR_INTERNAL, "1 error occurred:\n\t* %s\n\n", audit.msg);
-    int result = route_call(req, resp);
+    const struct mount *m = req->mount;
+    int result = req->op == OP_HELP ? help_answer(req, m->engine, resp) : route_call(req, resp);
     if (result < 0 && req->err.code == ERR_MUST_WAIT)
         return -1;
     if (result > 0 && resp->auth != NULL)
