@@ -9,6 +9,7 @@ COFFER_SHARED names it when it stands elsewhere.
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,10 +101,14 @@ def old_store(binary):
     folder = SCRATCH / "vault-1.8"
     folder.mkdir(exist_ok=True)
     (folder / "manifest.json").write_text(json.dumps(manifest))
+    # A copy, not a link: the checker's own "cp -r" would keep the link, and the server would
+    # write into the recording.
     for store in stores:
-        link = folder / store["path"]
-        if not link.is_symlink():
-            link.symlink_to(source / store["path"])
+        copy = folder / store["path"]
+        if copy.is_symlink():
+            copy.unlink()
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(source / store["path"], copy)
     yield "store of Vault 1.8", ["env", f"PORT={free_port()}", "bash", source / "check.sh", binary,
                                  folder, "file"]
 
