@@ -94,6 +94,10 @@ static void answer_here(struct call *c)
     const struct fixed *f = fixed_find(c->path);
     if (f != NULL)
         fixed(c, f);
+    else if (metrics_are_open(c) && c->on_loop)
+        http_offload(c->x, on_worker, c->api);
+    else if (metrics_are_open(c))
+        metrics_get(c);
     else
         logical(c);
 }

@@ -67,8 +67,12 @@ struct fixed {
 /* The row of a path, or NULL. */
 const struct fixed *fixed_find(struct str path);
 
-/* Handlers, by file: seal.c, health.c. */
+/* True for sys/metrics on a listener where it needs no token. */
+bool metrics_are_open(const struct call *c);
+
+/* Handlers, by file: seal.c, health.c, metrics.c. */
 fixed_fn health_get, leader_get;
+fixed_fn metrics_get;
 fixed_fn init_get, init_put, seal_status_get, unseal_put, seal_put, step_down_put;
 fixed_fn rekey_get, rekey_put, rekey_del, rekey_update_put;
 fixed_fn rekey_recovery;

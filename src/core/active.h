@@ -9,6 +9,7 @@
 #include "core/lease.h"
 #include "core/mounts.h"
 #include "core/policy_store.h"
+#include "core/telemetry.h"
 #include "core/token.h"
 
 /* What the server was started with; immutable, outlives everything. */
@@ -21,6 +22,7 @@ struct core_settings {
     struct str cluster_name;                  /* as configured; empty: made */
     struct str storage_type;
     struct str api_addr, cluster_addr;
+    const struct telemetry *telemetry;
     bool raw_endpoint, introspection_endpoint, enable_ui, log_requests;
 };
 
