@@ -9,8 +9,9 @@
 #include "core/lease.h"
 #include "core/mounts.h"
 #include "core/policy_store.h"
-#include "core/telemetry.h"
 #include "core/token.h"
+
+struct telemetry;
 
 /* What the server was started with; immutable, outlives everything. */
 struct core_settings {

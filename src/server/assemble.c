@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "core/genroot.h"
 #include "core/rekey.h"
+#include "core/telemetry.h"
 #include "server/registry.h"
 #include "server/statsd.h"
 
@@ -221,6 +222,8 @@ void disassemble(struct assembly *s)
 {
     if (s == NULL)
         return;
+    if (s->api != NULL)
+        api_end_streams(s->api);
     if (s->http != NULL)
         http_server_drain(s->http, DRAIN_MS);
     http_server_free(s->http);

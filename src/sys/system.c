@@ -179,6 +179,7 @@ static const struct route routes[] = {
 
     /* Answered by api/ outside the pipeline; here for their sudo and their help. */
     { "seal", .flags = ROUTE_SUDO, .summary = "Seal the server." },
+    { "monitor", .summary = "The log, line by line, while the connection lasts." },
     { "step-down", .flags = ROUTE_SUDO, .summary = "Give up being the active node." },
 };
 
