@@ -8,6 +8,7 @@
 #include "audit/record.h"
 #include "base/epoch.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/random.h"
 #include "codec/compress.h"
 #include "core/mount.h"
@@ -450,7 +451,12 @@ int broker_log_request(struct broker *b, const struct request *req, const struct
     struct record r = { .req = req, .caller = &caller, .failure = failure,
                         .now_ns = clock_now_ns(b->parts.clock) };
     settle_mount(req, &r);
-    return write_all(b, &r, err);
+    int64_t start = metric_now_ns();
+    int result = write_all(b, &r, err);
+    metric_since(METRIC_AUDIT_LOG_REQUEST, start);
+    if (result < 0)
+        metric_count(METRIC_AUDIT_LOG_REQUEST_FAILURE, 1);
+    return result;
 }
 
 int broker_log_response(struct broker *b, const struct request *req, const struct token_entry *e,
@@ -462,7 +468,12 @@ int broker_log_response(struct broker *b, const struct request *req, const struc
     struct record r = { .req = req, .caller = &caller, .resp = resp, .failure = failure,
                         .now_ns = clock_now_ns(b->parts.clock) };
     settle_mount(req, &r);
-    return write_all(b, &r, err);
+    int64_t start = metric_now_ns();
+    int result = write_all(b, &r, err);
+    metric_since(METRIC_AUDIT_LOG_RESPONSE, start);
+    if (result < 0)
+        metric_count(METRIC_AUDIT_LOG_RESPONSE_FAILURE, 1);
+    return result;
 }
 
 /* ---- sys/audit ---- */

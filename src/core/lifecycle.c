@@ -7,6 +7,7 @@
 
 #include "base/epoch.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/random.h"
 #include "core/start.h"
 #include "crypto/pgp.h"
@@ -189,6 +190,7 @@ int lifecycle_rekey(struct lifecycle *l, struct str kek, const struct seal_confi
 
 static int go_active(struct lifecycle *l, struct err *err)
 {
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_CORE_POST_UNSEAL);
     struct active *on = NULL;
     TRY(start_all(&(struct start_parts){ l->settings, l, l->barrier }, &on, err));
     atomic_fetch_add(&l->lives, 1);
@@ -263,6 +265,7 @@ static int unseal_locked(struct lifecycle *l, struct str share, struct err *err)
 
 int lifecycle_unseal(struct lifecycle *l, struct str share, struct err *err)
 {
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_CORE_UNSEAL);
     pthread_mutex_lock(&l->change);
     int result = unseal_locked(l, share, err);
     pthread_mutex_unlock(&l->change);
@@ -278,6 +281,7 @@ void lifecycle_unseal_reset(struct lifecycle *l)
 
 int lifecycle_seal(struct lifecycle *l, struct err *err)
 {
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_CORE_SEAL);
     pthread_mutex_lock(&l->change);
     forget_shares(l);
     go_sealed(l);
