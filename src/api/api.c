@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "api/call.h"
+#include "api/monitor.h"
 #include "api/ui.h"
 #include "base/epoch.h"
 #include "core/handle.h"
@@ -14,12 +15,24 @@ int api_new(const struct api_settings *settings, struct api **out, struct err *e
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     a->settings = *settings;
+    if (monitor_new(&a->monitor, err) < 0) {
+        free(a);
+        return -1;
+    }
     *out = a;
     return 0;
 }
 
+void api_end_streams(struct api *a)
+{
+    monitor_end(a->monitor);
+}
+
 void api_free(struct api *a)
 {
+    if (a == NULL)
+        return;
+    monitor_free(a->monitor);
     free(a);
 }
 
@@ -98,6 +111,10 @@ static void answer_here(struct call *c)
     const struct fixed *f = fixed_find(c->path);
     if (f != NULL)
         fixed(c, f);
+    else if (metrics_are_open(c) && c->on_loop)
+        http_offload(c->x, on_worker, c->api);
+    else if (metrics_are_open(c))
+        metrics_get(c);
     else
         logical(c);
 }

@@ -8,8 +8,11 @@
 #include "logical/response.h"
 #include "net/url.h"
 
+struct monitor;
+
 struct api {
     struct api_settings settings;
+    struct monitor *monitor;
 };
 
 struct call {
@@ -57,6 +60,12 @@ int read_request(struct call *c, struct request **out, int *status, struct err *
  */
 int read_object(struct call *c, struct json **out, struct err *err) MUST_USE;
 
+/*
+ * May the caller do this?  For handlers outside the pipeline; answers itself when not.  ${sealed}
+ * tells that nobody could be asked.
+ */
+bool read_authorized(struct call *c, bool *sealed) MUST_USE;
+
 /* ---- fixed.c ---- */
 
 typedef void fixed_fn(struct call *c);
@@ -69,8 +78,12 @@ struct fixed {
 /* The row of a path, or NULL. */
 const struct fixed *fixed_find(struct str path);
 
-/* Handlers, by file: seal.c, health.c. */
+/* True for sys/metrics on a listener where it needs no token. */
+bool metrics_are_open(const struct call *c);
+
+/* Handlers, by file: seal.c, health.c, metrics.c, logstream.c. */
 fixed_fn health_get, leader_get;
+fixed_fn metrics_get, monitor_get;
 fixed_fn init_get, init_put, seal_status_get, unseal_put, seal_put, step_down_put;
 fixed_fn rekey_get, rekey_put, rekey_del, rekey_update_put;
 fixed_fn rekey_recovery;

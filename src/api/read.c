@@ -2,8 +2,10 @@
 #include "api/call.h"
 #include "api/peer.h"
 #include "base/clock.h"
+#include "base/epoch.h"
 #include "base/random.h"
 #include "codec/timefmt.h"
+#include "core/handle.h"
 
 struct str read_token(const struct http_request *h)
 {
@@ -230,4 +232,29 @@ int read_object(struct call *c, struct json **out, struct err *err)
         return err_set(err, ERR_BAD_REQUEST,
                        "failed to parse JSON input: json: cannot unmarshal into an object");
     return arena_check(c->arena, err);
+}
+
+bool read_authorized(struct call *c, bool *sealed)
+{
+    struct err err = { 0 };
+    struct request *req;
+    int status, result;
+    *sealed = false;
+    if (read_request(c, &req, &status, &err) < 0) {
+        answer_error(c, status, err_text(&err));
+        return false;
+    }
+    epoch_enter();
+    const struct active *on = lifecycle_active(c->api->settings.lifecycle);
+    *sealed = on == NULL;
+    result = on == NULL ? 0 : handle_authorize(on, req);
+    epoch_leave();
+    if (result == 0)
+        return true;
+    /* Unlike the pipeline, here a missing token is an internal error, as in Vault. */
+    if (req->err.code == ERR_NO_TOKEN)
+        answer_error(c, 500, STR("1 error occurred:\n\t* missing client token\n\n"));
+    else
+        answer_failure(c, &req->err);
+    return false;
 }

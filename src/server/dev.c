@@ -19,7 +19,8 @@ int dev_config(const struct options *o, struct config *c, struct arena *a, struc
                                    "listener \"tcp\" {\n  address = \"" STR_FMT "\"\n"
                                    "  tls_disable = true\n"
                                    "  telemetry { unauthenticated_metrics_access = true }\n}\n"
-                                   "telemetry { prometheus_retention_time = \"24h\" }\n",
+                                   "telemetry { prometheus_retention_time = \"24h\"\n"
+                                   "  disable_hostname = true }\n",
                                    STR_ARG(address));
     TRY(arena_check(a, err));
     return config_add_text(c, STR("dev mode"), text, err);

@@ -40,5 +40,6 @@ route_fn audits_read, audit_write, audit_delete, audit_hash_write;
 route_fn audit_headers_read, audit_header_read, audit_header_write, audit_header_delete;
 route_fn catalog_read, catalog_list;
 route_fn openapi_read;
+route_fn metrics_read;
 
 #endif
