@@ -94,6 +94,10 @@ def old_store(binary):
     source = SHARED / "fixtures" / "vault-1.8"
     manifest = json.loads((source / "manifest.json").read_text())
     stores = [store for store in manifest["stores"] if store["type"] == "file"]
+    # Our lock file in it tells that a server has run on the recording itself and changed it.
+    if any((source / store["path"] / ".coffer-lock").exists() for store in stores):
+        print("store of Vault 1.8: this copy was written to, it is no recording any more: not run")
+        return
     for store in stores:
         store["checks"] = [c for c in store["checks"]
                            if not any(part in c["path"] for part in STORE_LATER)]
