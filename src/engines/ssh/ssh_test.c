@@ -93,7 +93,8 @@ static void roles_are_stored_as_vault_stores_them(void **state)
     struct testing *t = *state;
     AUTO(buf_free) struct buf stored = { 0 };
 
-    write_role(t, "r", "{\"key_type\":\"OTP\",\"default_user\":\"u\",\"cidr_list\":\"10.0.0.0/8\"}");
+    write_role(t, "r", "{\"key_type\":\"OTP\",\"default_user\":\"u\","
+                       "\"cidr_list\":\"10.0.0.0/8\"}");
     assert_int_equal(testing_get(t, "roles/r", &stored), 1);
     assert_true(str_is(buf_str(&stored), otp));
     write_role(t, "c", "{\"key_type\":\"ca\",\"allow_user_certificates\":true,\"ttl\":\"90s\","
@@ -178,7 +179,8 @@ static void a_role_of_an_older_vault_reads_with_defaults(void **state)
 static void otp_role(struct testing *t)
 {
     write_role(t, "r", "{\"key_type\":\"otp\",\"default_user\":\"u\",\"allowed_users\":\"a, b\","
-                       "\"cidr_list\":\"10.0.0.0/8,fd00::/8\",\"exclude_cidr_list\":\"10.9.0.0/16\"}");
+                       "\"cidr_list\":\"10.0.0.0/8,fd00::/8\","
+                       "\"exclude_cidr_list\":\"10.9.0.0/16\"}");
 }
 
 static void a_password_is_good_once(void **state)
@@ -207,9 +209,10 @@ static void a_password_is_found_by_vaults_hash(void **state)
     testing_refuse(t, OP_UPDATE, "verify", "{\"otp\":\"x\"}", ERR_BAD_REQUEST, "OTP not found");
     assert_int_equal(testing_count(t, ""), 0);
     testing_put(t, "salt", STR("s"));
-    /* SHA-256 of "sx" */
     testing_refuse(t, OP_UPDATE, "verify", "{\"otp\":\"y\"}", ERR_BAD_REQUEST, "OTP not found");
-    testing_put(t, "otp/9740c9dcdb4487d8cd63d2a544d8e6573f082081c49aef08c7853ab0f99e019a", STR("{\"username\":\"u\",\"ip\":\"1.1.1.1\",\"role_name\":\"r\"}"));
+    /* SHA-256 of "sx" */
+    testing_put(t, "otp/9740c9dcdb4487d8cd63d2a544d8e6573f082081c49aef08c7853ab0f99e019a",
+                STR("{\"username\":\"u\",\"ip\":\"1.1.1.1\",\"role_name\":\"r\"}"));
     testing_expect(t, OP_UPDATE, "verify", "{\"otp\":\"x\"}",
                    "{\"ip\":\"1.1.1.1\",\"role_name\":\"r\",\"username\":\"u\"}");
 }
@@ -304,7 +307,8 @@ static void the_ca_is_stored_as_vault_stores_it(void **state)
 
     set_ca(t, private_ed25519, public_ed25519);
     assert_int_equal(testing_get(t, "config/ca_private_key", &stored), 1);
-    assert_true(str_starts(buf_str(&stored), STR("{\"key\":\"-----BEGIN OPENSSH PRIVATE KEY-----\\n")));
+    assert_true(str_starts(buf_str(&stored),
+                           STR("{\"key\":\"-----BEGIN OPENSSH PRIVATE KEY-----\\n")));
     assert_true(str_ends(buf_str(&stored), STR("-----END OPENSSH PRIVATE KEY-----\\n\"}\n")));
     testing_expect(t, OP_READ, "config/ca", NULL, NULL);
     assert_true(str_is(json_get_str(t->resp.data, "public_key"), public_ed25519));
