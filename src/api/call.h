@@ -2,14 +2,17 @@
 #ifndef API_CALL_H
 #define API_CALL_H
 
-#include "api/api.h"
+#include "api/settings.h"
 #include "codec/json.h"
 #include "logical/request.h"
 #include "logical/response.h"
 #include "net/url.h"
 
+struct monitor;
+
 struct api {
     struct api_settings settings;
+    struct monitor *monitor;
 };
 
 struct call {
@@ -32,6 +35,8 @@ void answer_failure(struct call *c, const struct err *err);
 /* A tree as the whole answer, status 200. */
 void answer_json(struct call *c, int status, const struct json *v);
 void answer_empty(struct call *c, int status);
+/* Only a status, as for what is no request to the API at all. */
+void answer_bare(struct call *c, int status);
 void answer_redirect(struct call *c, int status, struct str location);
 /* What the pipeline returned. */
 void answer_logical(struct call *c, struct request *req, struct response *resp, int result);
@@ -55,6 +60,12 @@ int read_request(struct call *c, struct request **out, int *status, struct err *
  */
 int read_object(struct call *c, struct json **out, struct err *err) MUST_USE;
 
+/*
+ * May the caller do this?  For handlers outside the pipeline; answers itself when not.  ${sealed}
+ * tells that nobody could be asked.
+ */
+bool read_authorized(struct call *c, bool *sealed) MUST_USE;
+
 /* ---- fixed.c ---- */
 
 typedef void fixed_fn(struct call *c);
@@ -67,8 +78,12 @@ struct fixed {
 /* The row of a path, or NULL. */
 const struct fixed *fixed_find(struct str path);
 
-/* Handlers, by file: seal.c, health.c. */
+/* True for sys/metrics on a listener where it needs no token. */
+bool metrics_are_open(const struct call *c);
+
+/* Handlers, by file: seal.c, health.c, metrics.c, logstream.c. */
 fixed_fn health_get, leader_get;
+fixed_fn metrics_get, monitor_get;
 fixed_fn init_get, init_put, seal_status_get, unseal_put, seal_put, step_down_put;
 fixed_fn rekey_get, rekey_put, rekey_del, rekey_update_put;
 fixed_fn rekey_recovery;

@@ -2,8 +2,10 @@
 #include "api/call.h"
 #include "api/peer.h"
 #include "base/clock.h"
+#include "base/epoch.h"
 #include "base/random.h"
 #include "codec/timefmt.h"
+#include "core/handle.h"
 
 struct str read_token(const struct http_request *h)
 {
@@ -94,10 +96,13 @@ static int body_fields(struct call *c, struct json **out, int *status, struct er
     return arena_check(c->arena, err);
 }
 
-static bool wants_list(const struct call *c)
+/* 1, 0; -1: a value that is no boolean, which Vault answers with 400 and no text. */
+static int wants_list(const struct call *c)
 {
     struct str value;
-    return url_query_get(&c->query, STR("list"), &value) > 0 && go_bool(value) == 1;
+    if (url_query_get(&c->query, STR("list"), &value) <= 0 || value.n == 0)
+        return 0;
+    return go_bool(value);
 }
 
 static void drop_query(struct call *c, const char *name)
@@ -115,13 +120,17 @@ static int read_operation(struct call *c, struct request *req, int *status, stru
     struct str method = c->x->req.method;
     struct str help;
     if (str_is(method, "GET") || str_is(method, "LIST")) {
-        bool list = str_is(method, "LIST") || wants_list(c);
+        int list = str_is(method, "LIST") ? 1 : wants_list(c);
+        if (list < 0) {
+            *status = 400;
+            return err_set(err, ERR_BAD_REQUEST, "%s", "");
+        }
         drop_query(c, "list");
-        req->op = list ? OP_LIST : OP_READ;
-        if (!list && url_query_get(&c->query, STR("help"), &help) > 0 && go_bool(help) == 1)
+        req->op = list > 0 ? OP_LIST : OP_READ;
+        if (list == 0 && url_query_get(&c->query, STR("help"), &help) > 0 && go_bool(help) == 1)
             req->op = OP_HELP;
         req->data = query_fields(c);
-        if (list && !str_ends(c->path, STR("/")))
+        if (list > 0 && !str_ends(c->path, STR("/")))
             req->path = arena_cat(c->arena, c->path, STR("/"));
     } else if (str_is(method, "DELETE")) {
         req->op = OP_DELETE;
@@ -223,4 +232,29 @@ int read_object(struct call *c, struct json **out, struct err *err)
         return err_set(err, ERR_BAD_REQUEST,
                        "failed to parse JSON input: json: cannot unmarshal into an object");
     return arena_check(c->arena, err);
+}
+
+bool read_authorized(struct call *c, bool *sealed)
+{
+    struct err err = { 0 };
+    struct request *req;
+    int status, result;
+    *sealed = false;
+    if (read_request(c, &req, &status, &err) < 0) {
+        answer_error(c, status, err_text(&err));
+        return false;
+    }
+    epoch_enter();
+    const struct active *on = lifecycle_active(c->api->settings.lifecycle);
+    *sealed = on == NULL;
+    result = on == NULL ? 0 : handle_authorize(on, req);
+    epoch_leave();
+    if (result == 0)
+        return true;
+    /* Unlike the pipeline, here a missing token is an internal error, as in Vault. */
+    if (req->err.code == ERR_NO_TOKEN)
+        answer_error(c, 500, STR("1 error occurred:\n\t* missing client token\n\n"));
+    else
+        answer_failure(c, &req->err);
+    return false;
 }

@@ -11,6 +11,8 @@
 #include "core/policy_store.h"
 #include "core/token.h"
 
+struct telemetry;
+
 /* What the server was started with; immutable, outlives everything. */
 struct core_settings {
     struct storage *physical;                 /* ciphertext side */
@@ -21,6 +23,7 @@ struct core_settings {
     struct str cluster_name;                  /* as configured; empty: made */
     struct str storage_type;
     struct str api_addr, cluster_addr;
+    const struct telemetry *telemetry;
     bool raw_endpoint, introspection_endpoint, enable_ui, log_requests;
 };
 

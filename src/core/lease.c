@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/random.h"
 #include "codec/base64.h"
 #include "codec/timefmt.h"
@@ -283,6 +284,7 @@ static int store_new(struct lease_book *b, struct arena *a, const struct lease *
 int lease_register(struct lease_book *b, struct request *req, struct response *resp,
                    struct err *err)
 {
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_EXPIRE_REGISTER);
     const struct token_entry *caller = req->caller;
     int64_t now_ns = clock_now_ns(b->clock);
 
@@ -481,6 +483,7 @@ static int renew_secret(struct lease_book *b, struct arena *a, struct lease *l,
 int lease_renew(struct lease_book *b, struct arena *a, struct str id, int64_t increment_s,
                 struct response *resp, struct err *err)
 {
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_EXPIRE_RENEW);
     struct lease *l;
     int found = lease_load(b, a, id, &l, err);
     if (found < 0)
@@ -495,6 +498,7 @@ int lease_renew(struct lease_book *b, struct arena *a, struct str id, int64_t in
 int lease_renew_token(struct lease_book *b, struct arena *a, struct str sid, struct str path,
                       int64_t increment_s, struct response *resp, struct err *err)
 {
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_EXPIRE_RENEW_TOKEN);
     return lease_renew(b, a, token_lease_id(a, sid, path), increment_s, resp, err);
 }
 
@@ -526,6 +530,7 @@ static int delete_secret_lease(struct lease_book *b, struct arena *a, const stru
 
 int lease_revoke(struct lease_book *b, struct str id, bool force, struct err *err)
 {
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_EXPIRE_REVOKE);
     AUTO(arena_drop) struct arena *a = arena_new();
     struct lease *l;
     if (a == NULL)
@@ -560,6 +565,7 @@ static int collect_page(void *ctx, struct str name)
 
 int lease_revoke_prefix(struct lease_book *b, struct str prefix, bool force, struct err *err)
 {
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_EXPIRE_REVOKE_PREFIX);
     AUTO(arena_drop) struct arena *a = arena_new();
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
@@ -582,6 +588,7 @@ int lease_revoke_prefix(struct lease_book *b, struct str prefix, bool force, str
 
 int lease_revoke_by_token(struct lease_book *b, struct str sid, struct str path, struct err *err)
 {
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_EXPIRE_REVOKE_BY_TOKEN);
     AUTO(arena_drop) struct arena *a = arena_new();
     struct strs rows = { 0 };
     struct strs_collect collect = { a, &rows };

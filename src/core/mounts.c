@@ -8,6 +8,7 @@
 #include "barrier/view.h"
 #include "base/epoch.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/random.h"
 #include "codec/compress.h"
 #include "core/mount_entry.h"
@@ -79,6 +80,21 @@ static void table_release(void *p)
     free(t);
 }
 
+/* "route.read.secret-", "route.update.auth-token-" */
+static void name_metrics(struct mount *m, struct arena *a)
+{
+    static const enum op measured[] = { OP_READ, OP_LIST, OP_CREATE, OP_UPDATE, OP_DELETE };
+    for (size_t i = 0; i < ARRAY_LEN(measured); i++) {
+        struct str name = arena_printf(a, "route.%s." STR_FMT, op_name(measured[i]),
+                                       STR_ARG(m->full_path));
+        for (size_t k = 0; k < name.n; k++)
+            if (name.p[k] == '/')
+                ((char *)name.p)[k] = '-';
+        if (name.n > 0)
+            m->metrics[measured[i]] = metric_named(METRIC_SAMPLE, name);
+    }
+}
+
 static struct held *held_new(const struct mount *m, struct err *err)
 {
     struct held *h = calloc(1, sizeof *h);
@@ -90,6 +106,7 @@ static struct held *held_new(const struct mount *m, struct err *err)
         return NULL;
     }
     h->m = mount_entry_copy(a, m);
+    name_metrics(&h->m, a);
     h->arena = a;
     atomic_init(&h->refs, 1);
     if (arena_failed(a)) {

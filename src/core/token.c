@@ -8,6 +8,7 @@
 #include "base/epoch.h"
 #include "base/keylock.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/random.h"
 #include "base/secret.h"
 #include "codec/base64.h"
@@ -271,6 +272,8 @@ static int find(struct token_store *t, struct str token, const struct token_entr
     *out = cache_get(t, slot, token);
     if (*out != NULL)
         return 1;
+    /* Only what the cache does not answer is worth the clock. */
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_TOKEN_LOOKUP);
     uint64_t changes = atomic_load(&t->cache[slot].changes);
     int found;
     if (str_starts(token, STR("b."))) {
@@ -509,7 +512,12 @@ static int commit_new(struct token_store *t, struct arena *a, const struct token
 int token_create(struct token_store *t, struct arena *a, struct token_entry *e, struct auth *auth,
                  struct err *err)
 {
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_TOKEN_CREATE);
     int64_t now_ns = clock_now_ns(t->parts.clock);
+    /* No lease would ever end it (a mount tuned to a negative TTL comes to this). */
+    if (!e->root && e->ttl_s <= 0)
+        return err_set(err, ERR_INTERNAL,
+                       "refusing to register a lease for a non-root token with no TTL");
     if (e->created_s == 0)
         e->created_s = now_ns / 1000000000;
     if (e->type == TOKEN_BATCH)
@@ -622,6 +630,7 @@ int token_revoke_sid(struct token_store *t, struct str sid, struct err *err)
 int token_revoke_tree(struct token_store *t, struct str token, struct err *err)
 {
     AUTO(arena_drop) struct arena *a = arena_new();
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_TOKEN_REVOKE_TREE);
     struct str sid;
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");

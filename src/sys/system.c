@@ -69,6 +69,10 @@ static const struct field catalog_fields[] = {
     { "name", FIELD_STRING, NULL, "Name of the plugin." },
 };
 
+static const struct field metrics_fields[] = {
+    { "format", FIELD_STRING, NULL, "Empty for JSON, or \"prometheus\"." },
+};
+
 static const struct field rotate_fields[] = {
     { "enabled", FIELD_BOOL, NULL, "Rotate the encryption key automatically." },
     { "max_operations", FIELD_INT, NULL, "Encryptions after which the key is rotated." },
@@ -163,15 +167,20 @@ static const struct route routes[] = {
     { "plugins/catalog/{type}/?", FIELDS(catalog_fields), ROUTE_SUDO, .list = catalog_list,
       .summary = "List the built-in plugins of a kind." },
 
+    { "metrics", FIELDS(metrics_fields), ROUTE_SLOW, .read = metrics_read,
+      .summary = "How often and how long things were done." },
+
     { "internal/ui/mounts", .flags = ROUTE_NO_TOKEN, .read = ui_mounts_read,
       .summary = "Mounts that the caller may see." },
     { "internal/ui/mounts/{path:+}", FIELDS(mount_fields), ROUTE_NO_TOKEN, .read = ui_mount_read,
       .summary = "A mount that the caller may see." },
+    { "internal/ui/resultant-acl", .read = ui_acl_read, .summary = "All that the caller may do." },
     { "internal/specs/openapi", .flags = ROUTE_NO_TOKEN, .read = openapi_read,
       .summary = "This API as an OpenAPI document." },
 
     /* Answered by api/ outside the pipeline; here for their sudo and their help. */
     { "seal", .flags = ROUTE_SUDO, .summary = "Seal the server." },
+    { "monitor", .summary = "The log, line by line, while the connection lasts." },
     { "step-down", .flags = ROUTE_SUDO, .summary = "Give up being the active node." },
 };
 
