@@ -12,6 +12,7 @@
 #include "codec/timefmt.h"
 #include "core/lease_entry.h"
 #include "core/lease_index.h"
+#include "core/token_entry.h"
 #include "core/ttl.h"
 #include "crypto/digest.h"
 
@@ -226,52 +227,87 @@ static void warn_capped(struct arena *a, struct response *resp, enum ttl_cap cap
                       STR_ARG(was), STR_ARG(limit));
 }
 
+/* How long the secret lives: as the engine and the mount say, and no longer than a batch token. */
+static void set_ttl(struct lease_book *b, struct request *req, struct response *resp, int64_t now_s)
+{
+    struct lease_terms *terms = resp->lease;
+    const struct token_entry *caller = req->caller;
+    enum ttl_cap cap;
+    int64_t max;
+    struct ttl_terms t = { .backend = terms->ttl_s, .backend_max = terms->max_ttl_s, .now = now_s };
+
+    b->calls.mount_ttls(b->calls.ctx, req->path, &t.mount_default, &t.mount_max);
+    int64_t ttl = ttl_calculate(&t, &cap, &max);
+    warn_capped(req->arena, resp, cap, terms->ttl_s, max);
+    if (caller != NULL && caller->type == TOKEN_BATCH && caller->ttl_s > 0
+        && ttl > caller->created_s + caller->ttl_s - now_s)
+        ttl = caller->created_s + caller->ttl_s - now_s;
+    terms->ttl_s = ttl;
+}
+
+/* A name below the path; and what the engine will be told of the secret's kind. */
+static void set_terms(struct request *req, struct lease_terms *terms)
+{
+    char tail[ID_LEN + 1];
+    struct str path = req->path;
+
+    while (path.n > 0 && path.p[path.n - 1] == '/')
+        path.n--;
+    random_base62(tail, ID_LEN);
+    terms->lease_id = arena_printf(req->arena, STR_FMT "/%s", STR_ARG(path), tail);
+    if (terms->kind == NULL)
+        return;
+    if (terms->internal_data == NULL)
+        terms->internal_data = json_object(req->arena);
+    json_set(terms->internal_data, STR("secret_type"),
+             json_str(req->arena, str_of(terms->kind)));
+}
+
+static int store_new(struct lease_book *b, struct arena *a, const struct lease *l, struct err *err)
+{
+    AUTO(buf_free) struct buf text = { 0 };
+    struct str sid;
+
+    TRY(lease_entry_print(a, l, &text, err));
+    struct storage_op ops[2] = { { STORAGE_PUT, id_key(a, l->id), buf_str(&text) },
+                                 { .kind = STORAGE_PUT, .value = l->id } };
+    int filed = b->calls.token_sid(b->calls.ctx, a, l->client_token, &sid, err);
+    if (filed > 0)
+        TRY(token_row_key(b, a, sid, l->id, &ops[1].key, err));
+    if (filed < 0)
+        return -1;
+    TRY(arena_check(a, err));
+    TRY(storage_commit(b->sys, ops, 1 + (size_t)filed, err));
+    return lease_index_set(b->index, l->id, l->expires_ns, false, err);
+}
+
 int lease_register(struct lease_book *b, struct request *req, struct response *resp,
                    struct err *err)
 {
     AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_EXPIRE_REGISTER);
-    struct arena *a = req->arena;
-    AUTO(buf_free) struct buf text = { 0 };
-    char tail[ID_LEN + 1];
-    struct lease_terms *terms = resp->lease;
-    struct str row;
-    enum ttl_cap cap;
-    int64_t max;
-    struct ttl_terms t = { .backend = terms->ttl_s,
-                           .backend_max = terms->max_ttl_s,
-                           .now = clock_now_s(b->clock) };
-    b->calls.mount_ttls(b->calls.ctx, req->path, &t.mount_default, &t.mount_max);
-    int64_t ttl = ttl_calculate(&t, &cap, &max);
-    warn_capped(a, resp, cap, terms->ttl_s, max);
-    terms->ttl_s = ttl;
-    random_base62(tail, ID_LEN);
-    terms->lease_id = arena_printf(a, STR_FMT "/%s", STR_ARG(req->path), tail);
-    if (terms->kind != NULL) {
-        if (terms->internal_data == NULL)
-            terms->internal_data = json_object(a);
-        json_set(terms->internal_data, STR("secret_type"), json_str(a, str_of(terms->kind)));
-    }
+    const struct token_entry *caller = req->caller;
     int64_t now_ns = clock_now_ns(b->clock);
+
+    set_ttl(b, req, resp, now_ns / SECOND);
+    set_terms(req, resp->lease);
     struct lease l = {
-        .id = terms->lease_id,
+        .id = resp->lease->lease_id,
         .client_token = req->token,
         .path = req->path,
-        .token_type = TOKEN_SERVICE,
+        .token_type = caller != NULL ? caller->type : TOKEN_SERVICE,
         .data = resp->data,
-        .secret = terms,
+        .secret = resp->lease,
         .issued_ns = now_ns,
-        .expires_ns = now_ns + ttl * SECOND,
+        .expires_ns = now_ns + resp->lease->ttl_s * SECOND,
         .renewed_ns = TIME_ZERO,
     };
-    TRY(lease_entry_print(a, &l, &text, err));
-    TRY(token_row_key(b, a, req->token_hash, l.id, &row, err));
-    struct storage_op ops[] = {
-        { STORAGE_PUT, id_key(a, l.id), buf_str(&text) },
-        { STORAGE_PUT, row, l.id },
-    };
-    TRY(arena_check(a, err));
-    TRY(storage_commit(b->sys, ops, ARRAY_LEN(ops), err));
-    return lease_index_set(b->index, l.id, l.expires_ns, false, err);
+    if (store_new(b, req->arena, &l, err) == 0)
+        return 0;
+    struct err failure = { 0 };
+    if (b->calls.revoke_secret(b->calls.ctx, &l, &failure) < 0)
+        LOG(&lg, ERROR, "failed to revoke a secret that got no lease: path=" STR_FMT " error=%s",
+            STR_ARG(l.path), failure.msg);
+    return -1;
 }
 
 int lease_prepare_token(struct lease_book *b, struct arena *a, struct str sid, struct str path,
@@ -482,8 +518,11 @@ static int delete_secret_lease(struct lease_book *b, struct arena *a, const stru
     struct str sid;
     size_t n = 1;
     if (l->client_token.n > 0) {
-        TRY(b->calls.token_sid(b->calls.ctx, a, l->client_token, &sid, err));
-        TRY(token_row_key(b, a, sid, l->id, &ops[n++].key, err));
+        int filed = b->calls.token_sid(b->calls.ctx, a, l->client_token, &sid, err);
+        if (filed < 0)
+            return -1;
+        if (filed > 0)
+            TRY(token_row_key(b, a, sid, l->id, &ops[n++].key, err));
     }
     TRY(arena_check(a, err));
     return storage_commit(b->sys, ops, n, err);
@@ -560,7 +599,9 @@ int lease_revoke_by_token(struct lease_book *b, struct str sid, struct str path,
     for (size_t i = 0; i < rows.n; i++) {
         AUTO(buf_free) struct buf id = { 0 };
         struct err failure = { 0 };
-        int found = storage_get(b->sys, arena_cat(a, prefix, rows.v[i]), &id, err);
+        struct str row = arena_cat(a, prefix, rows.v[i]);
+        TRY(arena_check(a, err));
+        int found = storage_get(b->sys, row, &id, err);
         if (found < 0)
             return -1;
         if (found == 0)
@@ -570,7 +611,10 @@ int lease_revoke_by_token(struct lease_book *b, struct str sid, struct str path,
             LOG(&lg, ERROR, "failed to revoke lease: lease_id=" STR_FMT " error=%s",
                 STR_ARG(buf_str(&id)), failure.msg);
             lease_index_retry(b->index, buf_str(&id), 10 * SECOND);
+            continue;
         }
+        /* Also the row of a lease that is gone since long, which no revocation took along. */
+        TRY(storage_delete(b->sys, row, err));
     }
     struct str own = token_lease_id(a, sid, path);
     TRY(arena_check(a, err));

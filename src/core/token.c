@@ -335,6 +335,21 @@ int token_lookup_pending(struct token_store *t, struct str token, const struct t
     return lookup(t, token, true, out, err);
 }
 
+int token_index_sid(struct token_store *t, struct arena *a, struct str token, struct str *sid,
+                    struct err *err)
+{
+    const struct token_entry *e;
+    struct str owner = token;
+
+    if (str_starts(token, STR("b."))) {
+        int found = find(t, token, &e, err);
+        if (found <= 0 || e->parent.n == 0)
+            return found < 0 ? -1 : 0;
+        owner = e->parent;
+    }
+    return token_sid(t, a, owner, sid, err) < 0 ? -1 : 1;
+}
+
 int token_lookup_accessor(struct token_store *t, struct str accessor,
                           const struct token_entry **out, struct err *err)
 {
