@@ -62,6 +62,12 @@ void answer_empty(struct call *c, int status)
     answer_send(c, status, JSON_TYPE, STR(""));
 }
 
+void answer_bare(struct call *c, int status)
+{
+    struct http_reply reply = { .status = status };
+    http_answer(c->x, &reply);
+}
+
 void answer_redirect(struct call *c, int status, struct str location)
 {
     bool with_body = str_is(c->x->req.method, "GET");

@@ -91,7 +91,11 @@ static void answer_here(struct call *c)
     }
     if (url_clean_path(c->arena, decoded, &cleaned) || str_is(decoded, "/v1/sys")) {
         struct str to = str_is(cleaned, "/v1/sys") ? STR("/v1/sys/") : cleaned;
-        answer_redirect(c, 301, url_encode_path(c->arena, to));
+        struct str query = c->x->req.query;
+        to = url_encode_path(c->arena, to);
+        answer_redirect(c, 301, query.n == 0 ? to
+                                             : arena_printf(c->arena, STR_FMT "?" STR_FMT,
+                                                            STR_ARG(to), STR_ARG(query)));
         return;
     }
     if (!str_starts(decoded, STR("/v1/"))) {
@@ -99,7 +103,7 @@ static void answer_here(struct call *c)
         return;
     }
     if (has_control(decoded)) {
-        answer_error(c, 400, STR("path contains a control character"));
+        answer_bare(c, 400);
         return;
     }
     c->path = str_from(decoded, 4);

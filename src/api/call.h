@@ -2,7 +2,7 @@
 #ifndef API_CALL_H
 #define API_CALL_H
 
-#include "api/api.h"
+#include "api/settings.h"
 #include "codec/json.h"
 #include "logical/request.h"
 #include "logical/response.h"
@@ -35,6 +35,8 @@ void answer_failure(struct call *c, const struct err *err);
 /* A tree as the whole answer, status 200. */
 void answer_json(struct call *c, int status, const struct json *v);
 void answer_empty(struct call *c, int status);
+/* Only a status, as for what is no request to the API at all. */
+void answer_bare(struct call *c, int status);
 void answer_redirect(struct call *c, int status, struct str location);
 /* What the pipeline returned. */
 void answer_logical(struct call *c, struct request *req, struct response *resp, int result);

@@ -2,7 +2,7 @@
 #ifndef API_PEER_H
 #define API_PEER_H
 
-#include "api/api.h"
+#include "api/settings.h"
 #include "logical/request.h"
 
 /*

@@ -96,10 +96,13 @@ static int body_fields(struct call *c, struct json **out, int *status, struct er
     return arena_check(c->arena, err);
 }
 
-static bool wants_list(const struct call *c)
+/* 1, 0; -1: a value that is no boolean, which Vault answers with 400 and no text. */
+static int wants_list(const struct call *c)
 {
     struct str value;
-    return url_query_get(&c->query, STR("list"), &value) > 0 && go_bool(value) == 1;
+    if (url_query_get(&c->query, STR("list"), &value) <= 0 || value.n == 0)
+        return 0;
+    return go_bool(value);
 }
 
 static void drop_query(struct call *c, const char *name)
@@ -117,13 +120,17 @@ static int read_operation(struct call *c, struct request *req, int *status, stru
     struct str method = c->x->req.method;
     struct str help;
     if (str_is(method, "GET") || str_is(method, "LIST")) {
-        bool list = str_is(method, "LIST") || wants_list(c);
+        int list = str_is(method, "LIST") ? 1 : wants_list(c);
+        if (list < 0) {
+            *status = 400;
+            return err_set(err, ERR_BAD_REQUEST, "%s", "");
+        }
         drop_query(c, "list");
-        req->op = list ? OP_LIST : OP_READ;
-        if (!list && url_query_get(&c->query, STR("help"), &help) > 0 && go_bool(help) == 1)
+        req->op = list > 0 ? OP_LIST : OP_READ;
+        if (list == 0 && url_query_get(&c->query, STR("help"), &help) > 0 && go_bool(help) == 1)
             req->op = OP_HELP;
         req->data = query_fields(c);
-        if (list && !str_ends(c->path, STR("/")))
+        if (list > 0 && !str_ends(c->path, STR("/")))
             req->path = arena_cat(c->arena, c->path, STR("/"));
     } else if (str_is(method, "DELETE")) {
         req->op = OP_DELETE;

@@ -9,6 +9,7 @@
 #include "core/router.h"
 #include "core/wrap.h"
 #include "logical/cidr.h"
+#include "logical/help.h"
 
 static const struct log lg = { "core" };
 
@@ -76,7 +77,7 @@ static int settle_operation(struct request *req)
 {
     if (req->op != OP_UPDATE || req->route == NULL || req->route->exists == NULL)
         return 0;
-    int there = req->route->exists(req);
+    int there = route_exists(req);
     if (there < 0)
         return -1;
     if (there == 0)
@@ -151,7 +152,7 @@ static int check_patience(const struct active *on, struct request *req)
 static int call_route(struct request *req, struct response *resp, int64_t *start_ns)
 {
     const struct mount *m = req->mount;
-    int result = route_call(req, resp);
+    int result = req->op == OP_HELP ? help_answer(req, m->engine, resp) : route_call(req, resp);
     if (m != NULL && req->op <= OP_DELETE)
         *start_ns = metric_since(m->metrics[req->op], *start_ns);
     return result;
@@ -185,21 +186,32 @@ static int finish(const struct active *on, struct request *req, struct response 
     return result;
 }
 
-static int refuse(const struct active *on, struct request *req, const struct token_entry *e)
+/*
+ * Write a refusal down, as a request with its reason and an answer with the aggregated text; the
+ * client gets the latter too, but for what concerns the token itself (${bare}).
+ */
+static int refuse(const struct active *on, struct request *req, const struct token_entry *e,
+                  bool bare)
 {
-    struct err audit = { 0 };
+    struct err audit = { 0 }, wrapped = req->err;
+    struct response none = { .arena = req->arena };
     if (req->err.code == ERR_MUST_WAIT)
         return -1;
-    if (broker_log_request(on->broker, req, e, &req->err, &audit) < 0)
-        LOG(&lg, ERROR, "failed to audit request: path=" STR_FMT " error=%s", STR_ARG(req->path),
-            audit.msg);
+    wrap_error(&wrapped);
+    if (broker_log_request(on->broker, req, e, &req->err, &audit) < 0
+        || broker_log_response(on->broker, req, e, &none, &wrapped, &audit) < 0)
+        LOG(&lg, ERROR, "failed to audit a refused request: path=" STR_FMT " error=%s",
+            STR_ARG(req->path), audit.msg);
+    if (!bare)
+        req->err = wrapped;
     return -1;
 }
 
-/* The caller's stages in order: known, charged, permitted. */
+/* The caller's stages in order: known, charged, permitted.  ${bare}: see refuse. */
 static int admit(const struct active *on, struct request *req, const struct token_entry **e,
-                 bool *last)
+                 bool *last, bool *bare)
 {
+    *bare = true;
     TRY(identify(on, req, e));
     if (!req->may_block && (*e)->num_uses != 0)
         return err_set(&req->err, ERR_MUST_WAIT, "a use must be counted");
@@ -208,34 +220,42 @@ static int admit(const struct active *on, struct request *req, const struct toke
     if (req->backend_open && settle_operation(req) < 0)
         exists_failure = req->err;
     TRY(charge(on, req, *e, last));
-    if (permit(on, req) < 0)
-        return wrap_error(&req->err);
-    if (exists_failure.code != ERR_NONE) {
-        req->err = exists_failure;
-        return is_bare(req->err.code) ? -1 : wrap_error(&req->err);
-    }
-    return 0;
+    *bare = false;
+    TRY(permit(on, req));
+    if (exists_failure.code == ERR_NONE)
+        return 0;
+    req->err = exists_failure;
+    *bare = is_bare(req->err.code);
+    return -1;
+}
+
+/* The token's last use is over: it goes, and what it leased would go with it. */
+static int end_token(const struct active *on, struct request *req, const struct response *resp,
+                     int result)
+{
+    struct err err = { 0 };
+    if (token_revoke_tree(on->tokens, req->token, &err) < 0)
+        LOG(&lg, ERROR, "failed to revoke a token after its last use: error=%s", err.msg);
+    if (result > 0 && resp->lease != NULL && resp->lease->lease_id.n > 0)
+        return err_set(&req->err, ERR_BAD_REQUEST,
+                       "Secret cannot be returned; token had one use left, so leased "
+                       "credentials were immediately revoked.");
+    return result;
 }
 
 static int with_token(const struct active *on, struct request *req, struct response *resp)
 {
     const struct token_entry *e = NULL;
     struct err audit = { 0 };
-    bool last = false;
-    char spent[128];
-    size_t spent_len = 0;
+    bool last = false, bare;
 
     /* The clock is read once at each border between stages, for both of them. */
     int64_t start = metric_now_ns(), at = start;
-    int result = admit(on, req, &e, &last);
+    int result = admit(on, req, &e, &last, &bare);
     if (req->err.code != ERR_MUST_WAIT)
         at = metric_since(METRIC_CORE_CHECK_TOKEN, start);
-    if (last && req->token.n <= sizeof spent) {
-        spent_len = req->token.n;
-        memcpy(spent, req->token.p, spent_len);
-    }
     if (result < 0) {
-        result = refuse(on, req, e);
+        result = refuse(on, req, e, bare);
     } else if (broker_log_request(on->broker, req, e, NULL, &audit) < 0) {
         result = err_set(&req->err, ERR_INTERNAL, "1 error occurred:\n\t* %s\n\n", audit.msg);
     } else {
@@ -250,19 +270,7 @@ static int with_token(const struct active *on, struct request *req, struct respo
         at = metric_now_ns();
     if (req->err.code != ERR_MUST_WAIT)
         metric_span(METRIC_CORE_HANDLE_REQUEST, start, at);
-    if (last) {
-        struct err err = { 0 };
-        struct str token = str_mem(spent, spent_len);
-        if (token_revoke_tree(on->tokens, token, &err) < 0)
-            LOG(&lg, ERROR, "failed to revoke a token after its last use: error=%s", err.msg);
-        explicit_bzero(spent, sizeof spent);
-        /* As Vault: a lease of a token that is gone with this answer is refused. */
-        if (result > 0 && resp->lease != NULL && resp->lease->lease_id.n > 0)
-            return err_set(&req->err, ERR_BAD_REQUEST,
-                           "Secret cannot be returned; token had one use left, so leased "
-                           "credentials were immediately revoked.");
-    }
-    return result;
+    return last ? end_token(on, req, resp, result) : result;
 }
 
 static int without_token(const struct active *on, struct request *req, struct response *resp)
@@ -310,10 +318,10 @@ int handle_authorize(const struct active *on, struct request *req)
 {
     const struct token_entry *e = NULL;
     struct err audit = { 0 };
-    bool last = false;
+    bool last = false, bare;
     router_find(on, req);
-    if (admit(on, req, &e, &last) < 0)
-        return refuse(on, req, e);
+    if (admit(on, req, &e, &last, &bare) < 0)
+        return refuse(on, req, e, bare);
     if (broker_log_request(on->broker, req, e, NULL, &audit) < 0)
         return err_set(&req->err, ERR_INTERNAL, "1 error occurred:\n\t* %s\n\n", audit.msg);
     if (last)

@@ -192,7 +192,7 @@ static int go_active(struct lifecycle *l, struct err *err)
 {
     AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_CORE_POST_UNSEAL);
     struct active *on = NULL;
-    TRY(start_all(l, &on, err));
+    TRY(start_all(&(struct start_parts){ l->settings, l, l->barrier }, &on, err));
     atomic_fetch_add(&l->lives, 1);
     atomic_store(&l->active, on);
     LOG(&lg, INFO, "vault is unsealed");
@@ -363,7 +363,7 @@ static int make_root_token(struct lifecycle *l, struct arena *a, const struct in
     struct active *on = NULL;
     struct str shown = { NULL, 0 }, fingerprint;
     TRY(storage_put(barrier_storage(l->barrier), STR("core/shamir-kek"), kek, err));
-    TRY(start_all(l, &on, err));
+    TRY(start_all(&(struct start_parts){ l->settings, l, l->barrier }, &on, err));
     int result = start_root_token(on, a, &shown, err);
     stop_all(on);
     if (result == 0 && want->root_token_pgp_key.n > 0)

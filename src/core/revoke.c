@@ -53,7 +53,7 @@ static int revoke_secret(void *ctx, const struct lease *l, struct err *err)
 {
     const struct active *on = ctx;
     AUTO(arena_drop) struct arena *a = arena_new();
-    const struct mount *m;
+    const struct mount *m = NULL;
     struct request req;
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
@@ -74,7 +74,7 @@ static int renew_secret(void *ctx, struct arena *a, const struct lease *l, int64
                         struct lease_terms **out, struct err *err)
 {
     const struct active *on = ctx;
-    const struct mount *m;
+    const struct mount *m = NULL;
     struct request req;
     struct response resp = { .arena = a };
     epoch_enter();
@@ -97,7 +97,7 @@ static int renew_login(void *ctx, struct arena *a, const struct lease *l, int64_
                        struct auth **out, struct err *err)
 {
     const struct active *on = ctx;
-    const struct mount *m;
+    const struct mount *m = NULL;
     struct request req;
     struct response resp = { .arena = a };
     epoch_enter();
@@ -109,6 +109,8 @@ static int renew_login(void *ctx, struct arena *a, const struct lease *l, int64_
         result = m->engine->renew_login(&req, &resp);
         if (result < 0)
             *err = req.err;
+        else if (result == 0)
+            result = err_set(err, ERR_BAD_REQUEST, "the login can no longer be renewed");
         else
             *out = resp.auth != NULL ? resp.auth : l->auth;
     }

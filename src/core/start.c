@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "core/housekeeping.h"
-#include "core/lifecycle.h"
 #include "core/revoke.h"
 
 static const struct log lg = { "core" };
@@ -215,16 +214,16 @@ static void undo(struct running *r, size_t done)
     free(r);
 }
 
-int start_all(struct lifecycle *l, struct active **out, struct err *err)
+int start_all(const struct start_parts *parts, struct active **out, struct err *err)
 {
     struct running *r = calloc(1, sizeof *r);
     if (r == NULL || (r->arena = arena_new()) == NULL) {
         free(r);
         return err_set(err, ERR_NOMEM, "out of memory");
     }
-    r->on.settings = lifecycle_settings(l);
-    r->on.lifecycle = l;
-    r->on.barrier = lifecycle_barrier(l);
+    r->on.settings = parts->settings;
+    r->on.lifecycle = parts->lifecycle;
+    r->on.barrier = parts->barrier;
     r->on.storage = barrier_storage(r->on.barrier);
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
         if (steps[i].start(r, err) == 0)

@@ -4,8 +4,15 @@
 
 #include "core/active.h"
 
+/* What is there before; borrowed. */
+struct start_parts {
+    const struct core_settings *settings;
+    struct lifecycle *lifecycle;
+    struct barrier *barrier;
+};
+
 /* The barrier is open. -1: what had been made is undone again. */
-int start_all(struct lifecycle *l, struct active **out, struct err *err) MUST_USE;
+int start_all(const struct start_parts *parts, struct active **out, struct err *err) MUST_USE;
 /* No request is in flight any more. */
 void stop_all(struct active *on);
 

@@ -26,7 +26,12 @@ static int cubbyhole_read(struct request *req, struct response *resp)
     struct str key;
 
     TRY(own_key(req, &key));
-    return drawer_read(req, key, &resp->data);
+    int found = drawer_read(req, key, &resp->data);
+    if (found > 0 && str_is(req->rel, "response"))
+        response_warn(resp, "Reading from 'cubbyhole/response' is deprecated. Please use "
+                            "sys/wrapping/unwrap to unwrap responses, as it provides additional "
+                            "security checks and other benefits.");
+    return found;
 }
 
 static int cubbyhole_write(struct request *req, struct response *resp)

@@ -84,6 +84,24 @@ static int start_statsd(struct assembly *s, struct err *err)
     return statsd_new(&targets, &s->telemetry, s->lifecycle, &s->statsd, err);
 }
 
+/* What a configuration asks for and this program does not have must not be passed over. */
+static int check_support(const struct config *c, struct err *err)
+{
+    for (size_t i = 0; i < c->n_seals; i++)
+        if (!c->seals[i].disabled && !str_is(c->seals[i].type, "shamir"))
+            return err_set(err, ERR_BAD_REQUEST,
+                           "seal \"" STR_FMT "\": this version seals with Shamir shares only",
+                           STR_ARG(c->seals[i].type));
+    if (c->ha_storage.type.n > 0)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "ha_storage \"" STR_FMT "\": this version runs as a single node",
+                       STR_ARG(c->ha_storage.type));
+    if (c->service_registration.type.n > 0)
+        LOG(&lg, WARN, "service_registration is not used by this version: type=" STR_FMT,
+            STR_ARG(c->service_registration.type));
+    return 0;
+}
+
 static int make_core(struct assembly *s, struct err *err)
 {
     const struct config *c = s->config;
@@ -209,8 +227,8 @@ int assemble(const struct config *config, struct assembly **out, struct err *err
         return err_set(err, ERR_NOMEM, "out of memory");
     }
     s->config = config;
-    if (read_telemetry(s, err) < 0 || open_storage(s, err) < 0 || make_core(s, err) < 0
-        || start_statsd(s, err) < 0 || listen_all(s, err) < 0) {
+    if (check_support(config, err) < 0 || read_telemetry(s, err) < 0 || open_storage(s, err) < 0
+        || make_core(s, err) < 0 || start_statsd(s, err) < 0 || listen_all(s, err) < 0) {
         disassemble(s);
         return -1;
     }

@@ -179,11 +179,19 @@ static int enable_config(const struct active *on, struct arena *a, const struct 
     return apply_token_type(config, m, err);
 }
 
+/* As Vault keeps them: none given is an empty object, null (as its command line sends) is null. */
+static struct json *enable_options(struct request *req)
+{
+    struct json *options = field_map(req, "options");
+    if (options == NULL && json_member(req->data, "options") == NULL)
+        return json_object(req->arena);
+    return options;
+}
+
 static int enable(struct request *req, struct str path, bool is_auth)
 {
     const struct active *on = active_of(req);
     struct arena *a = req->arena;
-    struct json *options = field_map(req, "options");
     struct mount want = {
         .is_auth = is_auth,
         .path = system_mount_path(a, path),
@@ -191,7 +199,7 @@ static int enable(struct request *req, struct str path, bool is_auth)
         .description = field_str(req, "description"),
         .local = field_bool(req, "local"),
         .seal_wrap = field_bool(req, "seal_wrap"),
-        .options = options != NULL ? options : json_object(a),
+        .options = enable_options(req),
         .plugin_name = field_str(req, "plugin_name"),
     };
     TRY(enable_config(on, a, field_map(req, "config"), &want, &req->err));

@@ -174,6 +174,7 @@ static const struct route routes[] = {
       .summary = "Mounts that the caller may see." },
     { "internal/ui/mounts/{path:+}", FIELDS(mount_fields), ROUTE_NO_TOKEN, .read = ui_mount_read,
       .summary = "A mount that the caller may see." },
+    { "internal/ui/resultant-acl", .read = ui_acl_read, .summary = "All that the caller may do." },
     { "internal/specs/openapi", .flags = ROUTE_NO_TOKEN, .read = openapi_read,
       .summary = "This API as an OpenAPI document." },
 

@@ -62,3 +62,36 @@ int ui_mount_read(struct request *req, struct response *resp)
     json_put_str(resp->data, "path", m->full_path);
     return 1;
 }
+
+static void put_rule(struct json *to, const struct policy_acl_rule *rule)
+{
+    const char *names[POLICY_ACL_CAPS_MAX];
+    size_t n = policy_acl_cap_names(rule->caps, names);
+    struct json *o = json_object(to->arena);
+    struct json *list = json_put_array(o, "capabilities");
+    for (size_t i = 0; i < n; i++)
+        json_add_str(list, str_of(names[i]));
+    json_set(to, rule->path, o);
+}
+
+int ui_acl_read(struct request *req, struct response *resp)
+{
+    const struct policy_acl *acl;
+    struct policy_acl_rule rule;
+    size_t at = 0;
+    int alive = rights_of(active_of(req), req->arena, req->caller, &acl, &req->err);
+    if (alive <= 0)
+        return alive;
+    struct json *data = response_data(resp);
+    if (policy_acl_is_root(acl)) {
+        json_put_bool(data, "root", true);
+        return 1;
+    }
+    struct json *exact = json_put_object(data, "exact_paths");
+    struct json *glob = json_put_object(data, "glob_paths");
+    TRY(arena_check(req->arena, &req->err));
+    while (policy_acl_next(acl, &at, &rule))
+        put_rule(rule.match == POLICY_EXACT ? exact : glob, &rule);
+    json_put_bool(data, "root", false);
+    return 1;
+}

@@ -1,0 +1,27 @@
+/* Settings: what the API layer is made with, and what a listener's stanza says to it. */
+#ifndef API_SETTINGS_H
+#define API_SETTINGS_H
+
+#include "core/genroot.h"
+#include "core/lifecycle.h"
+#include "core/rekey.h"
+#include "net/http.h"
+
+struct api_settings {
+    struct lifecycle *lifecycle;
+    const struct core_settings *core;
+    struct rekey *rekey;       /* operations in progress, see core/ */
+    struct genroot *genroot;
+    bool ui;
+};
+
+/* What a listener's stanza says that matters above HTTP; its http_listener_user. Immutable. */
+struct api_listener {
+    struct strs authorized; /* blocks whose X-Forwarded-For counts; empty: nobody's */
+    int64_t hop_skips;
+    bool reject_not_present, reject_not_authorized;
+    bool require_request_header; /* X-Vault-Request: true */
+    bool open_metrics;           /* sys/metrics without a token */
+};
+
+#endif
