@@ -192,7 +192,7 @@ static struct json *wrap_object(struct print *p, const struct wrap_info *w)
 {
     struct json *o = ordered(p);
     json_put_int(o, "ttl", w->ttl_s);
-    put_hashed(p, o, "token", w->token);
+    put_hashed(p, o, "token", w->inner_token.n > 0 ? w->inner_token : w->token);
     put_accessor(p, o, "accessor", w->accessor);
     json_put_str(o, "creation_time", time_format(p->a, w->created_ns));
     put_text(o, "creation_path", w->creation_path);

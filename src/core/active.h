@@ -12,6 +12,7 @@
 #include "core/token.h"
 
 struct telemetry;
+struct wrapkey;
 
 /* What the server was started with; immutable, outlives everything. */
 struct core_settings {
@@ -41,6 +42,7 @@ struct active {
     struct policy_store *policies;
     struct broker *broker;
     struct identity *identity;
+    struct wrapkey *wrapkey; /* signs wrapping tokens of JWT shape */
     struct keylock *locks;   /* for read-change-write in sys/ */
     struct str cluster_id, cluster_name;
 };

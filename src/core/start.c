@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "core/housekeeping.h"
 #include "core/revoke.h"
+#include "core/wrapkey.h"
 
 static const struct log lg = { "core" };
 
@@ -53,6 +54,16 @@ static int start_cluster(struct running *r, struct err *err)
     json_print(info, &text);
     TRY(buf_check(&text, err));
     return storage_put(r->on.storage, key, buf_str(&text), err);
+}
+
+static int start_wrapkey(struct running *r, struct err *err)
+{
+    return wrapkey_new(r->on.storage, &r->on.wrapkey, err);
+}
+
+static void stop_wrapkey(struct running *r)
+{
+    wrapkey_free(r->on.wrapkey);
 }
 
 static int start_views(struct running *r, struct err *err)
@@ -193,6 +204,7 @@ static const struct step {
     void (*stop)(struct running *r);
 } steps[] = {
     { "cluster", start_cluster, NULL },
+    { "wrapping key", start_wrapkey, stop_wrapkey },
     { "views", start_views, stop_views },
     { "locks", start_locks, stop_locks },
     { "policies", start_policies, stop_policies },
