@@ -11,6 +11,7 @@
 #include "core/policy_store.h"
 #include "core/token.h"
 
+struct browser;
 struct telemetry;
 struct wrapkey;
 
@@ -42,6 +43,7 @@ struct active {
     struct policy_store *policies;
     struct broker *broker;
     struct identity *identity;
+    struct browser *browser;
     struct wrapkey *wrapkey; /* signs wrapping tokens of JWT shape */
     struct keylock *locks;   /* for read-change-write in sys/ */
     struct str cluster_id, cluster_name;

@@ -6,6 +6,7 @@
 #include "barrier/view.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "core/browser.h"
 #include "core/housekeeping.h"
 #include "core/revoke.h"
 #include "core/wrapkey.h"
@@ -64,6 +65,16 @@ static int start_wrapkey(struct running *r, struct err *err)
 static void stop_wrapkey(struct running *r)
 {
     wrapkey_free(r->on.wrapkey);
+}
+
+static int start_browser(struct running *r, struct err *err)
+{
+    return browser_new(r->on.storage, r->on.settings->physical, &r->on.browser, err);
+}
+
+static void stop_browser(struct running *r)
+{
+    browser_free(r->on.browser);
 }
 
 static int start_views(struct running *r, struct err *err)
@@ -205,6 +216,7 @@ static const struct step {
 } steps[] = {
     { "cluster", start_cluster, NULL },
     { "wrapping key", start_wrapkey, stop_wrapkey },
+    { "browser rules", start_browser, stop_browser },
     { "views", start_views, stop_views },
     { "locks", start_locks, stop_locks },
     { "policies", start_policies, stop_policies },
