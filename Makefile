@@ -13,7 +13,7 @@ check:               # all tests; the last line is "N passed, M failed"
 	@./check
 
 install: all         # binary, vault -> coffer, man page, systemd unit, completion
-	meson configure build/release -Dprefix=$(prefix)
+	@meson configure build/release -Dprefix=$(prefix) >/dev/null
 	DESTDIR=$(DESTDIR) meson install -C build/release --quiet
 
 clean:

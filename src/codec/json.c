@@ -299,3 +299,27 @@ bool json_to_double(const struct json *v, double *out)
     *out = value;
     return true;
 }
+
+void json_put_strs(struct json *object, const char *key, const struct strs *list)
+{
+    struct json *array = json_put_array(object, key);
+    for (size_t i = 0; i < list->n; i++)
+        json_add_str(array, list->v[i]);
+}
+
+void json_put_strs_or_null(struct json *object, const char *key, const struct strs *list)
+{
+    if (list->n == 0)
+        json_put_null(object, key);
+    else
+        json_put_strs(object, key, list);
+}
+
+struct strs json_strs(struct arena *a, const struct json *array)
+{
+    struct strs out = { 0 };
+    for (const struct json *v = json_first(array); v != NULL; v = v->next)
+        if (v->type == JSON_STRING || v->type == JSON_NUMBER)
+            strs_add(a, &out, v->text);
+    return out;
+}

@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "codec/compress.h"
 #include "core/mount_entry.h"
+#include "core/policy_template.h"
 
 static const struct log lg = { "core" };
 
@@ -149,6 +150,25 @@ void mounts_ttls(const struct mounts *m, const struct mount *mount, int64_t *def
         *default_s = *max_s;
 }
 
+static int view_render(const struct sysview *v, const struct request *req, struct str text,
+                       struct str *out, struct err *err)
+{
+    struct policy_template_out need = { 0 };
+    bool templated;
+
+    TRY(policy_template_check(text, &templated, err));
+    if (req->facts == NULL)
+        return err_set(err, ERR_BAD_REQUEST, "no entity found");
+    if (!policy_template_render(text, req->facts, &need))
+        return err_set(err, ERR_BAD_REQUEST,
+                       "no value could be found for one of the template directives");
+    struct policy_template_out full = { .p = arena_bytes(req->arena, need.n), .cap = need.n };
+    TRY(arena_check(req->arena, err));
+    (void)!policy_template_render(text, req->facts, &full);
+    *out = str_mem(full.p, full.n);
+    return 0;
+}
+
 static void sysview_update(struct mounts *m, struct held *h)
 {
     int64_t default_s, max_s;
@@ -225,7 +245,7 @@ static int held_open(struct mounts *m, struct held *h, struct err *err)
     b->arena = a;
     const struct engine *engine = engine_of(m, h->m.is_auth, h->m.type, h->m.options, &known);
     b->sys.base = (struct sysview){ view_default_ttl, view_max_ttl, view_read_only, view_password,
-                                    m->parts.clock };
+                                    m->parts.clock, view_render };
     b->sys.parts = &m->parts;
     h->backend = b;
     sysview_update(m, h);

@@ -499,6 +499,10 @@ int token_create(struct token_store *t, struct arena *a, struct token_entry *e, 
 {
     AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_TOKEN_CREATE);
     int64_t now_ns = clock_now_ns(t->parts.clock);
+    /* No lease would ever end it (a mount tuned to a negative TTL comes to this). */
+    if (!e->root && e->ttl_s <= 0)
+        return err_set(err, ERR_INTERNAL,
+                       "refusing to register a lease for a non-root token with no TTL");
     if (e->created_s == 0)
         e->created_s = now_ns / 1000000000;
     if (e->type == TOKEN_BATCH)

@@ -47,6 +47,24 @@ static int open_storage(struct assembly *s, struct err *err)
     return 0;
 }
 
+/* What a configuration asks for and this program does not have must not be passed over. */
+static int check_support(const struct config *c, struct err *err)
+{
+    for (size_t i = 0; i < c->n_seals; i++)
+        if (!c->seals[i].disabled && !str_is(c->seals[i].type, "shamir"))
+            return err_set(err, ERR_BAD_REQUEST,
+                           "seal \"" STR_FMT "\": this version seals with Shamir shares only",
+                           STR_ARG(c->seals[i].type));
+    if (c->ha_storage.type.n > 0)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "ha_storage \"" STR_FMT "\": this version runs as a single node",
+                       STR_ARG(c->ha_storage.type));
+    if (c->service_registration.type.n > 0)
+        LOG(&lg, WARN, "service_registration is not used by this version: type=" STR_FMT,
+            STR_ARG(c->service_registration.type));
+    return 0;
+}
+
 static int read_telemetry(struct assembly *s, struct err *err)
 {
     const struct config_telemetry *t = &s->config->telemetry;
@@ -82,24 +100,6 @@ static int start_statsd(struct assembly *s, struct err *err)
         .dogstatsd_tags = &t->dogstatsd_tags,
     };
     return statsd_new(&targets, &s->telemetry, s->lifecycle, &s->statsd, err);
-}
-
-/* What a configuration asks for and this program does not have must not be passed over. */
-static int check_support(const struct config *c, struct err *err)
-{
-    for (size_t i = 0; i < c->n_seals; i++)
-        if (!c->seals[i].disabled && !str_is(c->seals[i].type, "shamir"))
-            return err_set(err, ERR_BAD_REQUEST,
-                           "seal \"" STR_FMT "\": this version seals with Shamir shares only",
-                           STR_ARG(c->seals[i].type));
-    if (c->ha_storage.type.n > 0)
-        return err_set(err, ERR_BAD_REQUEST,
-                       "ha_storage \"" STR_FMT "\": this version runs as a single node",
-                       STR_ARG(c->ha_storage.type));
-    if (c->service_registration.type.n > 0)
-        LOG(&lg, WARN, "service_registration is not used by this version: type=" STR_FMT,
-            STR_ARG(c->service_registration.type));
-    return 0;
 }
 
 static int make_core(struct assembly *s, struct err *err)

@@ -20,27 +20,20 @@ struct str system_mount_path(struct arena *a, struct str path)
 
 /* ---- showing ---- */
 
-static void put_list(struct json *o, const char *key, const struct strs *list)
-{
-    struct json *array = json_put_array(o, key);
-    for (size_t i = 0; i < list->n; i++)
-        json_add_str(array, list->v[i]);
-}
-
 /* The tunable rest, as lists and tune reads both show it. */
 static void put_tuned(struct json *o, const struct mount *m)
 {
     json_put_bool(o, "force_no_cache", m->force_no_cache);
     if (m->has_audit_non_hmac_request_keys)
-        put_list(o, "audit_non_hmac_request_keys", &m->audit_non_hmac_request_keys);
+        json_put_strs(o, "audit_non_hmac_request_keys", &m->audit_non_hmac_request_keys);
     if (m->has_audit_non_hmac_response_keys)
-        put_list(o, "audit_non_hmac_response_keys", &m->audit_non_hmac_response_keys);
+        json_put_strs(o, "audit_non_hmac_response_keys", &m->audit_non_hmac_response_keys);
     if (m->listing_visibility.n > 0)
         json_put_str(o, "listing_visibility", m->listing_visibility);
     if (m->passthrough_request_headers.n > 0)
-        put_list(o, "passthrough_request_headers", &m->passthrough_request_headers);
+        json_put_strs(o, "passthrough_request_headers", &m->passthrough_request_headers);
     if (m->allowed_response_headers.n > 0)
-        put_list(o, "allowed_response_headers", &m->allowed_response_headers);
+        json_put_strs(o, "allowed_response_headers", &m->allowed_response_headers);
     if (m->is_auth)
         json_put_text(o, "token_type",
                       mount_entry_token_type_name(
