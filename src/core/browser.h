@@ -17,7 +17,9 @@ struct browser_rules {
     const struct json *ui;   /* object: header -> list of values */
 };
 
-/* ${plain}: the barrier's storage; ${physical}: beneath it, for the copy that a sealed Vault reads. */
+/*
+ * ${plain}: the barrier's storage; ${physical}: beneath it, for the copy that a sealed Vault reads.
+ */
 int browser_new(struct storage *plain, struct storage *physical, struct browser **out,
                 struct err *err) MUST_USE;
 void browser_free(struct browser *b);

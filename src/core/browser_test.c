@@ -102,9 +102,9 @@ static void what_is_stored_is_vaults_and_comes_back(void **state)
     struct err err = { 0 };
     assert_int_equal(browser_cors_on(f->b, &origins, &none, &err), 0);
     assert_int_equal(browser_ui_set(f->b, STR("x-frame-OPTIONS"), &deny, &err), 0);
-    assert_true(stored(f->plain, "sys/uiconfig", "{\"headers\":{\"X-Frame-Options\":[\"deny\"]}}"));
-    assert_true(
-        stored(f->physical, "sys/uiconfig_plaintext", "{\"headers\":{\"X-Frame-Options\":[\"deny\"]}}"));
+    const char *text = "{\"headers\":{\"X-Frame-Options\":[\"deny\"]}}";
+    assert_true(stored(f->plain, "sys/uiconfig", text));
+    assert_true(stored(f->physical, "sys/uiconfig_plaintext", text));
     assert_int_equal(browser_new(f->plain, f->physical, &again, &err), 0);
     assert_true(browser_allows(browser_rules(again), STR("http://a")));
     assert_non_null(browser_ui_get(browser_rules(again), f->arena, STR("X-FRAME-options")));

@@ -176,7 +176,8 @@ int wrapkey_open(const struct wrapkey *k, struct arena *a, struct str jwt, int64
         return arena_check(a, err);
     TRY(digest_of(DIGEST_SHA512, is_signed, hash, err));
     /* What is no signature at all is told as a bad one. */
-    if (sign_check(k->key, &jws, str_mem(hash, digest_len(DIGEST_SHA512)), signature, &ignored) <= 0)
+    struct str hashed = str_mem(hash, digest_len(DIGEST_SHA512));
+    if (sign_check(k->key, &jws, hashed, signature, &ignored) <= 0)
         return 0;
     const struct json *claims = decode(a, part[1]);
     if (claims == NULL || !is_in_force(claims, now_s))
