@@ -85,6 +85,8 @@ static bool has_control(struct str path)
 static void answer_here(struct call *c)
 {
     struct str decoded, cleaned;
+    if (cors_answers(c))
+        return;
     if (url_decode_path(c->arena, c->x->req.path, &decoded) < 0) {
         answer_error(c, 400, STR(""));
         return;

@@ -21,6 +21,7 @@ struct call {
     struct arena *arena;
     struct str path;        /* below /v1/, decoded */
     struct url_query query;
+    struct str origin;      /* to be told in the answer: the request crosses origins */
     bool on_loop;           /* must not wait */
 };
 
@@ -40,6 +41,15 @@ void answer_bare(struct call *c, int status);
 void answer_redirect(struct call *c, int status, struct str location);
 /* What the pipeline returned. */
 void answer_logical(struct call *c, struct request *req, struct response *resp, int result);
+
+/* The headers of every answer into ${out}, which has room for ANSWER_HEADERS; their number. */
+enum { ANSWER_HEADERS = 3 };
+size_t answer_headers(const struct call *c, struct http_header *out);
+
+/* ---- cors.c ---- */
+
+/* True when the request was answered: a preflight, or an origin that may not call. */
+bool cors_answers(struct call *c) MUST_USE;
 
 /* ---- status.c ---- */
 int status_of(enum err_code code);

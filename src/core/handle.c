@@ -303,6 +303,8 @@ int handle(struct lifecycle *l, struct request *req, struct response *resp)
     const struct active *on = lifecycle_active(l);
     if (on == NULL) {
         result = sealed(req);
+    } else if (str_starts(req->path, STR("sys/wrapping/")) && wrap_undress(on, req) < 0) {
+        result = -1;
     } else {
         router_find(on, req);
         bool open_to_all = req->route != NULL && (req->route->flags & ROUTE_NO_TOKEN) != 0;
