@@ -294,13 +294,13 @@ int handle_authorize(const struct active *on, struct request *req)
     struct err audit = { 0 };
     bool last = false, bare;
     router_find(on, req);
-    if (admit(on, req, &e, &last, &bare) < 0)
-        return refuse(on, req, e, bare);
-    if (broker_log_request(on->broker, req, e, NULL, &audit) < 0)
-        return err_set(&req->err, ERR_INTERNAL, "1 error occurred:\n\t* %s\n\n", audit.msg);
-    if (last)
-        TRY(token_revoke_tree(on->tokens, req->token, &req->err));
-    return 0;
+    int result = admit(on, req, &e, &last, &bare);
+    if (result < 0)
+        result = refuse(on, req, e, bare);
+    else if (broker_log_request(on->broker, req, e, NULL, &audit) < 0)
+        result = err_set(&req->err, ERR_INTERNAL, "1 error occurred:\n\t* %s\n\n", audit.msg);
+    req->caller = NULL;
+    return last ? end_token(on, req, &(struct response){ .arena = req->arena }, result) : result;
 }
 
 int handle_internal(const struct active *on, struct request *req, struct response *resp)

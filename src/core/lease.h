@@ -23,7 +23,8 @@ struct lease_calls {
                        struct auth **out, struct err *err);
     /* End the token whose salted id it is, with its children. */
     int (*revoke_token)(void *ctx, struct str sid, struct err *err);
-    /* Salted id of a token, in ${a}; is that token still stored? 1, 0, -1. */
+    /* Salted id, in ${a}, of the token that a token's leases are found under: its own, a batch
+     * token's parent's, or empty (a batch token without parent).  And is that token still stored? 1, 0, -1. */
     int (*token_sid)(void *ctx, struct arena *a, struct str token, struct str *sid,
                      struct err *err);
     int (*token_stored)(void *ctx, struct str token, struct err *err);

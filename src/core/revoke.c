@@ -129,7 +129,7 @@ static int revoke_token(void *ctx, struct str sid, struct err *err)
 
 static int sid_of(void *ctx, struct arena *a, struct str token, struct str *sid, struct err *err)
 {
-    return token_sid(((const struct active *)ctx)->tokens, a, token, sid, err);
+    return token_owner_sid(((const struct active *)ctx)->tokens, a, token, sid, err);
 }
 
 static int token_stored(void *ctx, struct str token, struct err *err)
