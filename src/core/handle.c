@@ -145,10 +145,21 @@ static int check_patience(const struct active *on, struct request *req)
     return 0;
 }
 
+/*
+ * max_request_duration: is the time over?  A stage that has begun is finished, for half of a write
+ * helps nobody.
+ */
+static int check_time(const struct active *on, struct request *req)
+{
+    if (req->deadline_ns == 0 || clock_now_ns(on->settings->clock) < req->deadline_ns)
+        return 0;
+    return err_set(&req->err, ERR_TIMEOUT, "context deadline exceeded");
+}
+
 /* Stages 9 and 10 for a request whose caller is known and permitted. */
 static int work(const struct active *on, struct request *req, struct response *resp)
 {
-    int result = route_call(req, resp);
+    int result = check_time(on, req) < 0 ? -1 : route_call(req, resp);
     if (result <= 0) {
         if (result < 0 && !is_bare(req->err.code))
             wrap_error(&req->err);
@@ -199,6 +210,7 @@ static int admit(const struct active *on, struct request *req, const struct toke
                  bool *last, bool *bare)
 {
     *bare = true;
+    TRY(check_time(on, req));
     TRY(identify(on, req, e));
     if (!req->may_block && (*e)->num_uses != 0)
         return err_set(&req->err, ERR_MUST_WAIT, "a use must be counted");
@@ -256,7 +268,7 @@ static int without_token(const struct active *on, struct request *req, struct re
     TRY(check_patience(on, req));
     if (broker_log_request(on->broker, req, NULL, NULL, &audit) < 0)
         return err_set(&req->err, ERR_INTERNAL, "1 error occurred:\n\t* %s\n\n", audit.msg);
-    int result = route_call(req, resp);
+    int result = check_time(on, req) < 0 ? -1 : route_call(req, resp);
     if (result < 0 && req->err.code == ERR_MUST_WAIT)
         return -1;
     if (result > 0 && resp->auth != NULL)
