@@ -130,5 +130,6 @@ static void on_worker(void *ctx, struct http_exchange *x)
 void api_handle(void *ctx, struct http_exchange *x)
 {
     struct call c = { .api = ctx, .x = x, .arena = x->req.arena, .on_loop = true };
+    x->seen_ns = clock_now_ns(c.api->settings.core->clock);
     answer_here(&c);
 }

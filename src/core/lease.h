@@ -23,7 +23,8 @@ struct lease_calls {
                        struct auth **out, struct err *err);
     /* End the token whose salted id it is, with its children. */
     int (*revoke_token)(void *ctx, struct str sid, struct err *err);
-    /* Under which salted id, in ${a}, a token's secrets are filed; 1, 0 under none, -1. */
+    /* Salted id, in ${a}, of the token that a token's leases are found under: its own, a batch
+     * token's parent's, or empty (a batch token without parent). */
     int (*token_sid)(void *ctx, struct arena *a, struct str token, struct str *sid,
                      struct err *err);
     /* Is the token still stored? 1, 0, -1. */

@@ -132,9 +132,9 @@ static int revoke_token(void *ctx, struct str sid, struct err *err)
 static int sid_of(void *ctx, struct arena *a, struct str token, struct str *sid, struct err *err)
 {
     epoch_enter();
-    int found = token_index_sid(((const struct active *)ctx)->tokens, a, token, sid, err);
+    int result = token_owner_sid(((const struct active *)ctx)->tokens, a, token, sid, err);
     epoch_leave();
-    return found;
+    return result;
 }
 
 static int token_stored(void *ctx, struct str token, struct err *err)

@@ -35,12 +35,6 @@ int token_lookup(struct token_store *t, struct str token, const struct token_ent
 /* The same, but finds a token too that is in its last use (it may still look at itself). */
 int token_lookup_pending(struct token_store *t, struct str token, const struct token_entry **out,
                          struct err *err) MUST_USE;
-/*
- * The salted id under which the secrets of ${token} are filed, dead or alive: its own, for a batch
- * token its parent's.  1, 0 a batch token without a parent, -1.  Inside an epoch section.
- */
-int token_index_sid(struct token_store *t, struct arena *a, struct str token, struct str *sid,
-                    struct err *err) MUST_USE;
 /* By accessor: 1, 0, -1. */
 int token_lookup_accessor(struct token_store *t, struct str accessor,
                           const struct token_entry **out, struct err *err) MUST_USE;
@@ -71,6 +65,10 @@ int token_revoke_sid(struct token_store *t, struct str sid, struct err *err) MUS
 /* Salted id of a token, in ${a}. */
 int token_sid(struct token_store *t, struct arena *a, struct str token, struct str *out,
               struct err *err) MUST_USE;
+
+/* The same, but of the token that answers for ${token}'s leases: see struct lease_calls. */
+int token_owner_sid(struct token_store *t, struct arena *a, struct str token, struct str *out,
+                    struct err *err) MUST_USE;
 
 /* Every accessor, in no order. */
 int token_accessors(struct token_store *t, struct arena *a, struct strs *out,

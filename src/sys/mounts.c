@@ -386,8 +386,10 @@ int remount_write(struct request *req, struct response *resp)
                        "both 'from' and 'to' path must be specified as a string");
     from = system_mount_path(req->arena, from);
     to = system_mount_path(req->arena, to);
-    /* Leases name the old path: they end with it. */
-    if (mounts_at(on->mounts, from) != NULL && mounts_at(on->mounts, to) == NULL)
-        TRY(lease_revoke_prefix(on->leases, from, true, &req->err));
+    TRY(arena_check(req->arena, &req->err));
+    TRY(mounts_may_remount(on->mounts, from, to, &req->err));
+    /* Leases name the old path: they end with it, and no new ones come meanwhile. */
+    TRY(mounts_taint(on->mounts, from, &req->err));
+    TRY(lease_revoke_prefix(on->leases, from, true, &req->err));
     return mounts_remount(on->mounts, from, to, &req->err) < 0 ? -1 : 1;
 }

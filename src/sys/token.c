@@ -231,10 +231,9 @@ static int revoke(struct request *req, struct str token)
     int found = token_lookup_pending(active_of(req)->tokens, token, &e, &req->err);
     if (found < 0)
         return -1;
-    if (found == 0)
-        return 1;
-    if (e->type == TOKEN_BATCH)
+    if (found > 0 && e->type == TOKEN_BATCH)
         return refuse(req, "batch tokens cannot be revoked");
+    /* One that is not alive may have been left half revoked: this goes on with it. */
     return token_revoke_tree(active_of(req)->tokens, token, &req->err) < 0 ? -1 : 1;
 }
 
