@@ -62,8 +62,13 @@ static int revoke_secret(void *ctx, const struct lease *l, struct err *err)
 static int token_sid(void *ctx, struct arena *a, struct str token, struct str *sid,
                      struct err *err)
 {
-    *sid = STR("hsid");
-    return ((struct fixture *)ctx)->filed;
+    *sid = ((struct fixture *)ctx)->filed ? STR("hsid") : STR("");
+    return 0;
+}
+
+static int token_stored(void *ctx, struct str token, struct err *err)
+{
+    return 1;
 }
 
 static void mount_ttls(void *ctx, struct str path, int64_t *default_s, int64_t *max_s)
@@ -76,7 +81,8 @@ static int set_up(void **state)
 {
     static struct fixture f;
     struct lease_calls calls = { .ctx = &f, .revoke_secret = revoke_secret,
-                                 .token_sid = token_sid, .mount_ttls = mount_ttls };
+                                 .token_sid = token_sid, .token_stored = token_stored,
+                                 .mount_ttls = mount_ttls };
     f = (struct fixture){ .arena = arena_new(), .filed = true, .refusing.ops = &refusing_ops };
     assert_int_equal(storage_inmem.open(NULL, 0, &f.disk, NULL), 0);
     assert_int_equal(lease_book_new(&f.refusing, &stopped, &calls, &f.book, NULL), 0);
@@ -97,7 +103,7 @@ static int register_for(struct fixture *f, const struct token_entry *caller,
                         struct lease_terms *terms, struct err *err)
 {
     struct request req = { .arena = f->arena, .path = STR("ssh/creds/r"), .token = STR("s.t"),
-                           .caller = (void *)caller };
+                           .token_hash = STR("hsid"), .caller = (void *)caller };
     struct response resp = { .arena = f->arena, .lease = terms };
     *terms = (struct lease_terms){ .leased = true, .kind = "k" };
     return lease_register(f->book, &req, &resp, err);
