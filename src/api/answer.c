@@ -29,11 +29,11 @@ void answer_send(struct call *c, int status, const char *content_type, struct st
     http_answer(c->x, &reply);
 }
 
-/* The text into the exchange's arena, so that the buffer can go. */
-static void send_buf(struct call *c, int status, const struct buf *text)
+/* The text becomes the exchange's, which wipes it once it is sent. */
+static void send_buf(struct call *c, int status, struct buf *text)
 {
-    struct str body = arena_dup(c->arena, buf_str(text));
-    if (text->failed || body.p == NULL)
+    struct str body = arena_take(c->arena, text);
+    if (body.p == NULL)
         answer_send(c, 500, JSON_TYPE, STR("{\"errors\":[\"out of memory\"]}\n"));
     else
         answer_send(c, status, JSON_TYPE, body);

@@ -288,6 +288,32 @@ static int walk_seek(void *ctx, struct str from, struct str *key, struct err *er
     return 0;
 }
 
+/* names_run_fn: plain neighbours; a group of long keys is left to walk_seek. */
+static int walk_run(void *ctx, struct str *keys, int max, struct err *err)
+{
+    struct walk *w = ctx;
+    int n = 0;
+    if (w->group_n > 0 || w->end || longkey_is_stored_long(str_of_val(&w->k)))
+        return 0;
+    while (n < max && !w->end) {
+        /* The value is not asked for: a long one lies on pages of its own. */
+        int rc = mdb_cursor_get(w->at, &w->k, NULL, MDB_NEXT);
+        w->end = rc == MDB_NOTFOUND;
+        if (w->end)
+            break;
+        if (rc != 0)
+            return failed(err, "list", rc);
+        if (longkey_is_stored_long(str_of_val(&w->k))) {
+            TRY(move(w, MDB_GET_CURRENT, err));
+            break;
+        }
+        keys[n++] = str_of_val(&w->k);
+    }
+    return n;
+}
+
+static const struct names_walk walk_of_keys = { walk_seek, walk_run };
+
 static int page_in(struct lmdb_storage *l, MDB_txn *txn, struct str prefix,
                    struct names_page *page, struct err *err)
 {
@@ -295,7 +321,7 @@ static int page_in(struct lmdb_storage *l, MDB_txn *txn, struct str prefix,
     int rc = mdb_cursor_open(txn, l->data, &w.at);
     if (rc != 0)
         return failed(err, "list", rc);
-    return names_collect(page, prefix, walk_seek, &w, err);
+    return names_collect(page, prefix, &walk_of_keys, &w, err);
 }
 
 static int fetch_page(struct storage *s, struct str prefix, struct names_page *page,
