@@ -18,6 +18,7 @@
 #include "storage/gate.h"
 #include "storage/longkey.h"
 #include "storage/names.h"
+#include "storage/resident.h"
 
 #define LOCK_NAME "coffer.lock"
 
@@ -26,6 +27,9 @@ enum {
     MAX_READERS = 4096,
     FORMAT = 1,
     SEQUENCE_N = 8,
+    RESIDENT_BYTES = 8 << 20, /* of the map; looked at once in so many reads, commits: */
+    READS_A_LOOK = 256,
+    COMMITS_A_LOOK = 16,
     LOG_HEAD = 2 + HASHTREE_HASH, /* flags, class, hash; then the key */
 };
 
@@ -45,9 +49,11 @@ struct lmdb_storage {
     MDB_env *env;
     MDB_dbi data, log, tree, root;
     size_t map_size;
+    struct resident resident;
 
     /* Owned by the writer thread. */
     uint64_t applied, retention;
+    unsigned commits;
     struct hashtree *sums, *sums_before; /* of the transaction; as last committed */
     bool touched[HASHTREE_PAGES];
 };
@@ -119,6 +125,8 @@ static void read_end(struct lmdb_storage *l, struct gate_pass *pass)
 {
     if (pass->handle != NULL)
         mdb_txn_reset(pass->handle);
+    if (pass->number % READS_A_LOOK == 0)
+        resident_check(&l->resident, RESIDENT_BYTES);
     gate_leave(l->gate, pass);
 }
 
@@ -524,6 +532,8 @@ static int try_once(struct lmdb_storage *l, struct change *const *sorted,
     else
         mdb_txn_abort(w.txn);
     settle(l, rc == 0, before);
+    if (++l->commits % COMMITS_A_LOOK == 0)
+        resident_check(&l->resident, RESIDENT_BYTES);
     return rc;
 }
 
@@ -562,6 +572,9 @@ static int env_open(struct lmdb_storage *l, size_t size, struct err *err)
     MDB_envinfo info;
     mdb_env_info(l->env, &info);
     l->map_size = info.me_mapsize;
+    mdb_filehandle_t fd;
+    if (mdb_env_get_fd(l->env, &fd) == 0)
+        resident_find(&l->resident, fd);
     rc = mdb_reader_check(l->env, &dead);
     return rc == 0 ? 0 : failed(err, "reader check", rc);
 }
