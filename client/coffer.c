@@ -76,6 +76,11 @@ int coffer_set_wrap_ttl(struct coffer *c, const char *ttl)
     return set_text(&c->wrap_ttl, ttl);
 }
 
+void coffer_set_timeout(struct coffer *c, int64_t timeout_ms)
+{
+    c->timeout_ms = timeout_ms == 0 ? 60000 : timeout_ms < 0 ? 0 : timeout_ms;
+}
+
 const char *coffer_token(const struct coffer *c)
 {
     return c->token.p != NULL ? c->token.p : "";

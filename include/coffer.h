@@ -69,6 +69,8 @@ void coffer_free(struct coffer *c);
 /* "" or NULL: none. -1: out of memory, or a text with control characters. */
 int coffer_set_token(struct coffer *c, const char *token);
 int coffer_set_wrap_ttl(struct coffer *c, const char *ttl);
+/* Of calls from now on, as in the options; < 0: none, for answers that stream. */
+void coffer_set_timeout(struct coffer *c, int64_t timeout_ms);
 const char *coffer_token(const struct coffer *c);
 const char *coffer_wrap_ttl(const struct coffer *c);
 const char *coffer_address(const struct coffer *c);

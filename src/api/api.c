@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "api/call.h"
+#include "api/monitor.h"
 #include "api/ui.h"
 #include "base/epoch.h"
 #include "core/handle.h"
@@ -14,12 +15,24 @@ int api_new(const struct api_settings *settings, struct api **out, struct err *e
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     a->settings = *settings;
+    if (monitor_new(&a->monitor, err) < 0) {
+        free(a);
+        return -1;
+    }
     *out = a;
     return 0;
 }
 
+void api_end_streams(struct api *a)
+{
+    monitor_end(a->monitor);
+}
+
 void api_free(struct api *a)
 {
+    if (a == NULL)
+        return;
+    monitor_free(a->monitor);
     free(a);
 }
 
@@ -72,13 +85,19 @@ static bool has_control(struct str path)
 static void answer_here(struct call *c)
 {
     struct str decoded, cleaned;
+    if (cors_answers(c))
+        return;
     if (url_decode_path(c->arena, c->x->req.path, &decoded) < 0) {
         answer_error(c, 400, STR(""));
         return;
     }
     if (url_clean_path(c->arena, decoded, &cleaned) || str_is(decoded, "/v1/sys")) {
         struct str to = str_is(cleaned, "/v1/sys") ? STR("/v1/sys/") : cleaned;
-        answer_redirect(c, 301, url_encode_path(c->arena, to));
+        struct str query = c->x->req.query;
+        to = url_encode_path(c->arena, to);
+        answer_redirect(c, 301, query.n == 0 ? to
+                                             : arena_printf(c->arena, STR_FMT "?" STR_FMT,
+                                                            STR_ARG(to), STR_ARG(query)));
         return;
     }
     if (!str_starts(decoded, STR("/v1/"))) {
@@ -94,6 +113,10 @@ static void answer_here(struct call *c)
     const struct fixed *f = fixed_find(c->path);
     if (f != NULL)
         fixed(c, f);
+    else if (metrics_are_open(c) && c->on_loop)
+        http_offload(c->x, on_worker, c->api);
+    else if (metrics_are_open(c))
+        metrics_get(c);
     else
         logical(c);
 }
@@ -107,5 +130,6 @@ static void on_worker(void *ctx, struct http_exchange *x)
 void api_handle(void *ctx, struct http_exchange *x)
 {
     struct call c = { .api = ctx, .x = x, .arena = x->req.arena, .on_loop = true };
+    x->seen_ns = clock_now_ns(c.api->settings.core->clock);
     answer_here(&c);
 }

@@ -8,8 +8,11 @@
 #include "logical/response.h"
 #include "net/url.h"
 
+struct monitor;
+
 struct api {
     struct api_settings settings;
+    struct monitor *monitor;
 };
 
 struct call {
@@ -18,6 +21,7 @@ struct call {
     struct arena *arena;
     struct str path;        /* below /v1/, decoded */
     struct url_query query;
+    struct str origin;      /* to be told in the answer: the request crosses origins */
     bool on_loop;           /* must not wait */
 };
 
@@ -38,6 +42,15 @@ void answer_redirect(struct call *c, int status, struct str location);
 /* What the pipeline returned. */
 void answer_logical(struct call *c, struct request *req, struct response *resp, int result);
 
+/* The headers of every answer into ${out}, which has room for ANSWER_HEADERS; their number. */
+enum { ANSWER_HEADERS = 3 };
+size_t answer_headers(const struct call *c, struct http_header *out);
+
+/* ---- cors.c ---- */
+
+/* True when the request was answered: a preflight, or an origin that may not call. */
+bool cors_answers(struct call *c) MUST_USE;
+
 /* ---- status.c ---- */
 int status_of(enum err_code code);
 /* True when the client sees only the status. */
@@ -57,6 +70,12 @@ int read_request(struct call *c, struct request **out, int *status, struct err *
  */
 int read_object(struct call *c, struct json **out, struct err *err) MUST_USE;
 
+/*
+ * May the caller do this?  For handlers outside the pipeline; answers itself when not.  ${sealed}
+ * tells that nobody could be asked.
+ */
+bool read_authorized(struct call *c, bool *sealed) MUST_USE;
+
 /* ---- fixed.c ---- */
 
 typedef void fixed_fn(struct call *c);
@@ -69,8 +88,12 @@ struct fixed {
 /* The row of a path, or NULL. */
 const struct fixed *fixed_find(struct str path);
 
-/* Handlers, by file: seal.c, health.c. */
+/* True for sys/metrics on a listener where it needs no token. */
+bool metrics_are_open(const struct call *c);
+
+/* Handlers, by file: seal.c, health.c, metrics.c, logstream.c. */
 fixed_fn health_get, leader_get;
+fixed_fn metrics_get, monitor_get;
 fixed_fn init_get, init_put, seal_status_get, unseal_put, seal_put, step_down_put;
 fixed_fn rekey_get, rekey_put, rekey_del, rekey_update_put;
 fixed_fn rekey_recovery;

@@ -7,6 +7,7 @@ static const struct fixed table[] = {
     { "sys/health", health_get, NULL, NULL, true, true },
     { "sys/init", init_get, init_put, NULL, false, false },
     { "sys/leader", leader_get, NULL, NULL, false, true },
+    { "sys/monitor", monitor_get, NULL, NULL, false, false },
     { "sys/rekey-recovery-key/init", rekey_recovery, rekey_recovery, rekey_recovery, false, false },
     { "sys/rekey-recovery-key/update", NULL, rekey_recovery, NULL, false, false },
     { "sys/rekey-recovery-key/verify", rekey_recovery, rekey_recovery, rekey_recovery, false,

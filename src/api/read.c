@@ -2,8 +2,10 @@
 #include "api/call.h"
 #include "api/peer.h"
 #include "base/clock.h"
+#include "base/epoch.h"
 #include "base/random.h"
 #include "codec/timefmt.h"
+#include "core/handle.h"
 
 struct str read_token(const struct http_request *h)
 {
@@ -179,6 +181,17 @@ static int check_override(const struct http_request *h, int *status, struct err 
                    STR_ARG(value));
 }
 
+/* When the listener's max_request_duration is over, the wait for a worker counted in. */
+static int64_t deadline_of(const struct call *c)
+{
+    const struct api_listener *rules = http_listener_user(c->x->req.listener);
+    int64_t deadline;
+    if (rules == NULL || rules->max_request_ns == 0
+        || __builtin_add_overflow(c->x->seen_ns, rules->max_request_ns, &deadline))
+        return 0;
+    return deadline;
+}
+
 int read_request(struct call *c, struct request **out, int *status, struct err *err)
 {
     const struct http_request *h = &c->x->req;
@@ -200,6 +213,7 @@ int read_request(struct call *c, struct request **out, int *status, struct err *
         .token = read_token(h),
         .peer = peer,
         .now_ns = clock_now_ns(c->api->settings.core->clock),
+        .deadline_ns = deadline_of(c),
         .may_block = !c->on_loop,
         .headers = (const struct request_header *)h->headers,
         .n_headers = h->n_headers,
@@ -230,4 +244,29 @@ int read_object(struct call *c, struct json **out, struct err *err)
         return err_set(err, ERR_BAD_REQUEST,
                        "failed to parse JSON input: json: cannot unmarshal into an object");
     return arena_check(c->arena, err);
+}
+
+bool read_authorized(struct call *c, bool *sealed)
+{
+    struct err err = { 0 };
+    struct request *req;
+    int status, result;
+    *sealed = false;
+    if (read_request(c, &req, &status, &err) < 0) {
+        answer_error(c, status, err_text(&err));
+        return false;
+    }
+    epoch_enter();
+    const struct active *on = lifecycle_active(c->api->settings.lifecycle);
+    *sealed = on == NULL;
+    result = on == NULL ? 0 : handle_authorize(on, req);
+    epoch_leave();
+    if (result == 0)
+        return true;
+    /* Unlike the pipeline, here a missing token is an internal error, as in Vault. */
+    if (req->err.code == ERR_NO_TOKEN)
+        answer_error(c, 500, STR("1 error occurred:\n\t* missing client token\n\n"));
+    else
+        answer_failure(c, &req->err);
+    return false;
 }

@@ -3,7 +3,6 @@
 #include "base/epoch.h"
 #include "base/version.h"
 #include "codec/base64.h"
-#include "core/handle.h"
 
 void init_get(struct call *c)
 {
@@ -16,14 +15,6 @@ void init_get(struct call *c)
     struct json *o = json_object(c->arena);
     json_put_bool(o, "initialized", there > 0);
     answer_json(c, 200, o);
-}
-
-static struct strs string_list(struct arena *a, const struct json *array)
-{
-    struct strs out = { 0 };
-    for (const struct json *v = json_first(array); v != NULL; v = v->next)
-        strs_add(a, &out, v->text);
-    return out;
 }
 
 static void put_shares(struct call *c, struct json *o, const struct strs *shares)
@@ -49,7 +40,7 @@ void init_put(struct call *c)
         .config = { .type = STR("shamir"),
                     .shares = json_get_int(body, "secret_shares", 0),
                     .threshold = json_get_int(body, "secret_threshold", 0),
-                    .pgp_keys = string_list(c->arena, json_member(body, "pgp_keys")) },
+                    .pgp_keys = json_strs(c->arena, json_member(body, "pgp_keys")) },
         .root_token_pgp_key = json_get_str(body, "root_token_pgp_key"),
     };
     if (lifecycle_init(c->api->settings.lifecycle, c->arena, &want, &made, &err) < 0) {
@@ -134,32 +125,6 @@ void unseal_put(struct call *c)
         seal_status_get(c);
 }
 
-/* Is the caller allowed to do this?  Answers itself when not. */
-static bool authorized(struct call *c, bool *sealed)
-{
-    struct err err = { 0 };
-    struct request *req;
-    int status, result;
-    *sealed = false;
-    if (read_request(c, &req, &status, &err) < 0) {
-        answer_error(c, status, err_text(&err));
-        return false;
-    }
-    epoch_enter();
-    const struct active *on = lifecycle_active(c->api->settings.lifecycle);
-    *sealed = on == NULL;
-    result = on == NULL ? 0 : handle_authorize(on, req);
-    epoch_leave();
-    if (result == 0)
-        return true;
-    /* Unlike the pipeline, here a missing token is an internal error, as in Vault. */
-    if (req->err.code == ERR_NO_TOKEN)
-        answer_error(c, 500, STR("1 error occurred:\n\t* missing client token\n\n"));
-    else
-        answer_failure(c, &req->err);
-    return false;
-}
-
 void seal_put(struct call *c)
 {
     struct err err = { 0 };
@@ -170,7 +135,7 @@ void seal_put(struct call *c)
         answer_empty(c, 204);
         return;
     }
-    if (there < 0 || !authorized(c, &sealed)) {
+    if (there < 0 || !read_authorized(c, &sealed)) {
         if (there < 0)
             answer_failure(c, &err);
         return;
@@ -191,7 +156,7 @@ void seal_put(struct call *c)
 void step_down_put(struct call *c)
 {
     bool sealed;
-    if (!authorized(c, &sealed))
+    if (!read_authorized(c, &sealed))
         return;
     if (sealed)
         answer_error(c, 503, STR("Vault is sealed"));

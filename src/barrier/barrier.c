@@ -14,6 +14,7 @@
 #include "barrier/envelope.h"
 #include "base/epoch.h"
 #include "base/keylock.h"
+#include "base/metric.h"
 
 enum { SHARDS = 16, CACHE_LINE = 64, BATCH_NEAR = 8 };
 
@@ -110,6 +111,7 @@ static int plain_get(struct storage *s, struct str key, struct buf *out, struct 
 {
     struct barrier *b = barrier_of(s);
     AUTO(buf_free) struct buf sealed = { 0 };
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_BARRIER_GET);
 
     TRY(check_open(b, err));
     int found = storage_get(b->under, key, &sealed, err);
@@ -173,6 +175,9 @@ static int plain_commit(struct storage *s, const struct storage_op *ops, size_t 
 {
     struct barrier *b = barrier_of(s);
     AUTO(batch_free) struct batch sealed;
+    bool deletes = n > 0 && ops[0].kind == STORAGE_DELETE;
+    AUTO(metric_end) struct metric_timer timer =
+        metric_start(deletes ? METRIC_BARRIER_DELETE : METRIC_BARRIER_PUT);
 
     TRY(batch_room(&sealed, ops, n, err));
     {
@@ -189,6 +194,7 @@ static int plain_list(struct storage *s, struct str prefix, struct str after,
                       storage_name_fn *each, void *ctx, struct err *err)
 {
     struct barrier *b = barrier_of(s);
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_BARRIER_LIST);
 
     TRY(check_open(b, err));
     return storage_list(b->under, prefix, after, each, ctx, err);

@@ -12,25 +12,31 @@ enum { LINE_MAX_BYTES = 2048 };
 
 /* The one global that the house allows: the log sink. */
 static struct {
-    atomic_int level;
+    atomic_int level, tap_level;
     atomic_bool json;
     atomic_int fd;
     pthread_mutex_t mu;
     void (*tap)(void *ctx, enum log_level level, struct str line); /* under mu */
     void *tap_ctx;                                                 /* under mu */
-} sink = { .level = LOG_INFO, .fd = STDERR_FILENO, .mu = PTHREAD_MUTEX_INITIALIZER };
+} sink = { .level = LOG_INFO, .tap_level = LOG_OFF, .fd = STDERR_FILENO, .mu = PTHREAD_MUTEX_INITIALIZER };
 
 static const char *const level_name[] = { "trace", "debug", "info", "warn", "error", "off" };
 static const char *const level_tag[] = { "[TRACE]", "[DEBUG]", "[INFO] ", "[WARN] ", "[ERROR]", "" };
 
 bool log_enabled(enum log_level level)
 {
-    return level >= (enum log_level)atomic_load_explicit(&sink.level, memory_order_relaxed);
+    return level >= (enum log_level)atomic_load_explicit(&sink.level, memory_order_relaxed)
+           || level >= (enum log_level)atomic_load_explicit(&sink.tap_level, memory_order_relaxed);
 }
 
 void log_set_level(enum log_level level)
 {
     atomic_store(&sink.level, level);
+}
+
+void log_set_tap_level(enum log_level level)
+{
+    atomic_store(&sink.tap_level, level);
 }
 
 void log_set_json(bool json)
@@ -136,9 +142,13 @@ void log_write(const struct log *lg, enum log_level level, const char *format, .
 
     size_t n = atomic_load(&sink.json) ? put_json(line, sizeof line, lg, level, text)
                                        : put_plain(line, sizeof line, lg, level, text);
-    /* A log that cannot be written must not stop the server: the result is of no use. */
-    ssize_t ignored = write(atomic_load(&sink.fd), line, n);
-    (void)ignored;
+    if (level >= (enum log_level)atomic_load(&sink.level)) {
+        /* A log that cannot be written must not stop the server: the result is of no use. */
+        ssize_t ignored = write(atomic_load(&sink.fd), line, n);
+        (void)ignored;
+    }
+    if (level < (enum log_level)atomic_load(&sink.tap_level))
+        return;
     pthread_mutex_lock(&sink.mu);
     if (sink.tap != NULL)
         sink.tap(sink.tap_ctx, level, str_mem(line, n));

@@ -39,9 +39,11 @@ bool log_level_of(struct str name, enum log_level *out) MUST_USE;
 const char *log_level_name(enum log_level level);
 
 /*
- * A tap that sees every line at its level or above (sys/monitor). ${fn} must not log.
- * NULL takes it away.
+ * A tap that sees every line at its own level or above, which may be more than the sink's file gets
+ * (sys/monitor). ${fn} must not log; it is called by one thread at a time. NULL takes it away.
+ * It starts at LOG_OFF.
  */
+void log_set_tap_level(enum log_level level);
 void log_set_tap(void (*fn)(void *ctx, enum log_level level, struct str line), void *ctx);
 
 #endif

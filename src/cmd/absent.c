@@ -17,8 +17,6 @@ ABSENT(command_agent, "agent", "Start a Vault agent",
        "Vault's own agent works against a Coffer server.");
 ABSENT(command_debug, "debug", "Runs the debug command",
        "\"status\", \"read sys/metrics\" and the server's log tell how a server is.");
-ABSENT(command_monitor, "monitor", "Stream log messages from a Vault server",
-       "The server writes its log to standard error.");
 ABSENT(command_namespace, "namespace", "Interact with namespaces",
        "Coffer, as Vault without a licence, has one namespace only.");
 ABSENT(command_plugin, "plugin", "Interact with Vault plugins and catalog",

@@ -5,9 +5,8 @@
 #include "cmd/command.h"
 
 /* absent.c */
-extern const struct command command_agent, command_debug, command_monitor, command_namespace,
-    command_plugin, command_ssh, command_operator_diagnose, command_operator_migrate,
-    command_operator_usage;
+extern const struct command command_agent, command_debug, command_namespace, command_plugin,
+    command_ssh, command_operator_diagnose, command_operator_migrate, command_operator_usage;
 
 /* audit.c */
 extern const struct command command_audit, command_audit_enable, command_audit_disable,
@@ -35,6 +34,9 @@ extern const struct command command_lease, command_lease_lookup, command_lease_r
 
 /* login.c */
 extern const struct command command_login, command_auth_help;
+
+/* monitor.c */
+extern const struct command command_monitor;
 
 /* mounts.c */
 extern const struct command command_secrets, command_auth, command_secrets_enable,

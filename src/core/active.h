@@ -11,6 +11,10 @@
 #include "core/policy_store.h"
 #include "core/token.h"
 
+struct browser;
+struct telemetry;
+struct wrapkey;
+
 /* What the server was started with; immutable, outlives everything. */
 struct core_settings {
     struct storage *physical;                 /* ciphertext side */
@@ -21,6 +25,7 @@ struct core_settings {
     struct str cluster_name;                  /* as configured; empty: made */
     struct str storage_type;
     struct str api_addr, cluster_addr;
+    const struct telemetry *telemetry;
     bool raw_endpoint, introspection_endpoint, enable_ui, log_requests;
 };
 
@@ -38,6 +43,8 @@ struct active {
     struct policy_store *policies;
     struct broker *broker;
     struct identity *identity;
+    struct browser *browser;
+    struct wrapkey *wrapkey; /* signs wrapping tokens of JWT shape */
     struct keylock *locks;   /* for read-change-write in sys/ */
     struct str cluster_id, cluster_name;
 };

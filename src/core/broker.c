@@ -8,6 +8,7 @@
 #include "audit/record.h"
 #include "base/epoch.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/random.h"
 #include "codec/compress.h"
 #include "core/mount.h"
@@ -22,7 +23,8 @@ struct held {
     struct arena *arena;
     struct broker_entry e;
     const struct device_kind *kind;
-    void *device; /* NULL: it could not be opened */
+    pthread_mutex_t opening;  /* one thread opens it */
+    _Atomic(void *) device;   /* NULL: it could not be opened yet */
     struct str salt;
     struct record_format format;
 };
@@ -52,8 +54,9 @@ static void held_drop(struct held *h)
 {
     if (h == NULL || atomic_fetch_sub(&h->refs, 1) != 1)
         return;
-    if (h->device != NULL)
-        h->kind->close(h->device);
+    if (atomic_load(&h->device) != NULL)
+        h->kind->close(atomic_load(&h->device));
+    pthread_mutex_destroy(&h->opening);
     arena_free(h->arena);
     free(h);
 }
@@ -96,6 +99,7 @@ static struct held *held_new(const struct broker_entry *e, struct err *err)
         return NULL;
     }
     atomic_init(&h->refs, 1);
+    pthread_mutex_init(&h->opening, NULL);
     h->arena = a;
     h->e = (struct broker_entry){
         .path = arena_dup(a, e->path),
@@ -135,19 +139,22 @@ static int load_salt(struct broker *b, struct held *h, struct err *err)
         random_uuid(uuid);
         TRY(storage_put(b->parts.storage, key, str_of(uuid), err));
         buf_add(&text, str_of(uuid));
+        explicit_bzero(uuid, sizeof uuid);
     }
     h->salt = arena_dup(h->arena, buf_str(&text));
     h->format = (struct record_format){
         .salt = h->salt,
         .prefix = json_get_str(h->e.options, "prefix"),
         .raw = option_on(h->e.options, "log_raw", false),
+        .jsonx = str_is(json_get_str(h->e.options, "format"), "jsonx"),
         .hmac_accessor = option_on(h->e.options, "hmac_accessor", true),
         .elide_list = option_on(h->e.options, "elide_list_responses", false),
     };
     return arena_check(h->arena, err);
 }
 
-static int held_open(struct broker *b, struct held *h, struct err *err)
+/* What kind is it, and can it do what its options say? */
+static int held_settle(struct broker *b, struct held *h, struct err *err)
 {
     struct str format = json_get_str(h->e.options, "format");
     for (size_t i = 0; b->parts.devices[i] != NULL; i++)
@@ -156,11 +163,27 @@ static int held_open(struct broker *b, struct held *h, struct err *err)
     if (h->kind == NULL)
         return err_set(err, ERR_BAD_REQUEST, "unknown backend type: \"" STR_FMT "\"",
                        STR_ARG(h->e.type));
-    if (format.n > 0 && !str_is(format, "json"))
+    if (format.n > 0 && !str_is(format, "json") && !str_is(format, "jsonx"))
         return err_set(err, ERR_BAD_REQUEST, "unknown format type \"" STR_FMT "\"",
                        STR_ARG(format));
-    TRY(h->kind->open(h->e.options, &h->device, err));
-    return load_salt(b, h, err);
+    return 0;
+}
+
+/* The opened device.  One that could not be opened before is tried again. */
+static int held_device(struct held *h, void **out, struct err *err)
+{
+    int result = 0;
+    *out = atomic_load(&h->device);
+    if (*out != NULL)
+        return 0;
+    if (h->kind == NULL)
+        return err_set(err, ERR_IO, "no such kind of device");
+    pthread_mutex_lock(&h->opening);
+    *out = atomic_load(&h->device);
+    if (*out == NULL && (result = h->kind->open(h->e.options, out, err)) == 0)
+        atomic_store(&h->device, *out);
+    pthread_mutex_unlock(&h->opening);
+    return result;
 }
 
 static struct devices *devices_revise(const struct devices *old, const struct held *leave_out,
@@ -269,10 +292,17 @@ static int table_read(struct broker *b, const char *key, bool local, struct devi
          row = row->next) {
         struct broker_entry e = entry_of(row, local);
         struct err why = { 0 };
+        void *device;
         struct held *h = held_new(&e, err);
         if (h == NULL)
             return -1;
-        if (held_open(b, h, &why) < 0)
+        /* A device may fail now and work later, but never without its salt: HMACs under no key
+         * would give the hashed away. */
+        if (load_salt(b, h, err) < 0) {
+            held_drop(h);
+            return -1;
+        }
+        if (held_settle(b, h, &why) < 0 || held_device(h, &device, &why) < 0)
             LOG(&lg, ERROR, "failed to open an audit device: path=" STR_FMT " error=%s",
                 STR_ARG(e.path), why.msg);
         struct devices *more = devices_revise(*d, NULL, h, err);
@@ -400,14 +430,13 @@ static int write_one(struct broker *b, struct held *h, struct record *r, struct 
 {
     AUTO(arena_drop) struct arena *a = arena_new();
     AUTO(buf_free) struct buf line = { 0 };
+    void *device;
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
-    if (h->device == NULL)
-        TRY(h->kind == NULL ? err_set(err, ERR_IO, "no such kind of device")
-                            : h->kind->open(h->e.options, &h->device, err));
+    TRY(held_device(h, &device, err));
     TRY(audited_headers(b, h, r->req, a, &r->headers, err));
     TRY(record_print(r, &h->format, a, &line, err));
-    return h->kind->write(h->device, buf_str(&line), err);
+    return h->kind->write(device, buf_str(&line), err);
 }
 
 static int write_all(struct broker *b, struct record *r, struct err *err)
@@ -450,7 +479,12 @@ int broker_log_request(struct broker *b, const struct request *req, const struct
     struct record r = { .req = req, .caller = &caller, .failure = failure,
                         .now_ns = clock_now_ns(b->parts.clock) };
     settle_mount(req, &r);
-    return write_all(b, &r, err);
+    int64_t start = metric_now_ns();
+    int result = write_all(b, &r, err);
+    metric_since(METRIC_AUDIT_LOG_REQUEST, start);
+    if (result < 0)
+        metric_count(METRIC_AUDIT_LOG_REQUEST_FAILURE, 1);
+    return result;
 }
 
 int broker_log_response(struct broker *b, const struct request *req, const struct token_entry *e,
@@ -462,7 +496,12 @@ int broker_log_response(struct broker *b, const struct request *req, const struc
     struct record r = { .req = req, .caller = &caller, .resp = resp, .failure = failure,
                         .now_ns = clock_now_ns(b->parts.clock) };
     settle_mount(req, &r);
-    return write_all(b, &r, err);
+    int64_t start = metric_now_ns();
+    int result = write_all(b, &r, err);
+    metric_since(METRIC_AUDIT_LOG_RESPONSE, start);
+    if (result < 0)
+        metric_count(METRIC_AUDIT_LOG_RESPONSE_FAILURE, 1);
+    return result;
 }
 
 /* ---- sys/audit ---- */
@@ -505,6 +544,7 @@ static int replace(struct broker *b, const struct held *leave_out, struct held *
 
 static int enable_locked(struct broker *b, const struct broker_entry *want, struct err *err)
 {
+    void *device;
     const struct devices *d = atomic_load(&b->devices);
     for (size_t i = 0; i < d->n; i++)
         if (str_starts(d->v[i]->e.path, want->path) || str_starts(want->path, d->v[i]->e.path))
@@ -512,7 +552,8 @@ static int enable_locked(struct broker *b, const struct broker_entry *want, stru
     struct held *h = held_new(want, err);
     if (h == NULL)
         return -1;
-    if (held_open(b, h, err) < 0) {
+    if (held_settle(b, h, err) < 0 || held_device(h, &device, err) < 0
+        || load_salt(b, h, err) < 0) {
         held_drop(h);
         return -1;
     }
@@ -574,7 +615,8 @@ void broker_reload(struct broker *b)
     struct devices *d = atomic_load(&b->devices);
     for (size_t i = 0; i < d->n; i++) {
         struct err err = { 0 };
-        if (d->v[i]->device != NULL && d->v[i]->kind->reload(d->v[i]->device, &err) < 0)
+        void *device = atomic_load(&d->v[i]->device);
+        if (device != NULL && d->v[i]->kind->reload(device, &err) < 0)
             LOG(&lg, ERROR, "failed to reopen an audit device: path=" STR_FMT " error=%s",
                 STR_ARG(d->v[i]->e.path), err.msg);
     }

@@ -3,10 +3,13 @@
 
 #include "base/epoch.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "core/login.h"
+#include "core/mount.h"
 #include "core/router.h"
 #include "core/wrap.h"
 #include "logical/cidr.h"
+#include "logical/help.h"
 
 static const struct log lg = { "core" };
 
@@ -145,10 +148,33 @@ static int check_patience(const struct active *on, struct request *req)
     return 0;
 }
 
-/* Stages 9 and 10 for a request whose caller is known and permitted. */
-static int work(const struct active *on, struct request *req, struct response *resp)
+/*
+ * max_request_duration: is the time over?  A stage that has begun is finished, for half of a write
+ * helps nobody.
+ */
+static int check_time(const struct active *on, struct request *req)
 {
-    int result = route_call(req, resp);
+    if (req->deadline_ns == 0 || clock_now_ns(on->settings->clock) < req->deadline_ns)
+        return 0;
+    return err_set(&req->err, ERR_TIMEOUT, "context deadline exceeded");
+}
+
+/* The engine's part; ${start_ns} becomes the time of its end. */
+static int call_route(const struct active *on, struct request *req, struct response *resp,
+                      int64_t *start_ns)
+{
+    const struct mount *m = req->mount;
+    TRY(check_time(on, req));
+    int result = req->op == OP_HELP ? help_answer(req, m->engine, resp) : route_call(req, resp);
+    if (m != NULL && req->op <= OP_DELETE)
+        *start_ns = metric_since(m->metrics[req->op], *start_ns);
+    return result;
+}
+
+/* Stages 9 and 10 for a request whose caller is known and permitted. */
+static int work(const struct active *on, struct request *req, struct response *resp, int64_t *at_ns)
+{
+    int result = call_route(on, req, resp, at_ns);
     if (result <= 0) {
         if (result < 0 && !is_bare(req->err.code))
             wrap_error(&req->err);
@@ -199,6 +225,7 @@ static int admit(const struct active *on, struct request *req, const struct toke
                  bool *last, bool *bare)
 {
     *bare = true;
+    TRY(check_time(on, req));
     TRY(identify(on, req, e));
     if (!req->may_block && (*e)->num_uses != 0)
         return err_set(&req->err, ERR_MUST_WAIT, "a use must be counted");
@@ -236,32 +263,45 @@ static int with_token(const struct active *on, struct request *req, struct respo
     struct err audit = { 0 };
     bool last = false, bare;
 
+    /* The clock is read once at each border between stages, for both of them. */
+    int64_t start = metric_now_ns(), at = start;
     int result = admit(on, req, &e, &last, &bare);
+    if (req->err.code != ERR_MUST_WAIT)
+        at = metric_since(METRIC_CORE_CHECK_TOKEN, start);
     if (result < 0) {
         result = refuse(on, req, e, bare);
     } else if (broker_log_request(on->broker, req, e, NULL, &audit) < 0) {
         result = err_set(&req->err, ERR_INTERNAL, "1 error occurred:\n\t* %s\n\n", audit.msg);
     } else {
-        result = req->backend_open ? work(on, req, resp) : router_refuse(req);
+        if (broker_active(on->broker))
+            at = metric_now_ns();
+        result = req->backend_open ? work(on, req, resp, &at) : router_refuse(req);
         if (result < 0 && req->err.code == ERR_MUST_WAIT)
             return -1;
         result = finish(on, req, resp, e, result);
     }
+    if (req->wrap_ttl_s > 0 || broker_active(on->broker))
+        at = metric_now_ns();
+    if (req->err.code != ERR_MUST_WAIT)
+        metric_span(METRIC_CORE_HANDLE_REQUEST, start, at);
     return last ? end_token(on, req, resp, result) : result;
 }
 
 static int without_token(const struct active *on, struct request *req, struct response *resp)
 {
     struct err audit = { 0 };
+    int64_t start = metric_now_ns(), at = start;
     TRY(check_patience(on, req));
     if (broker_log_request(on->broker, req, NULL, NULL, &audit) < 0)
         return err_set(&req->err, ERR_INTERNAL, "1 error occurred:\n\t* %s\n\n", audit.msg);
-    int result = route_call(req, resp);
+    int result = call_route(on, req, resp, &at);
     if (result < 0 && req->err.code == ERR_MUST_WAIT)
         return -1;
     if (result > 0 && resp->auth != NULL)
         result = login_finish(on, req, resp);
-    return finish(on, req, resp, NULL, result);
+    result = finish(on, req, resp, NULL, result);
+    metric_since(METRIC_CORE_HANDLE_LOGIN, start);
+    return result;
 }
 
 static int sealed(struct request *req)
@@ -277,6 +317,8 @@ int handle(struct lifecycle *l, struct request *req, struct response *resp)
     const struct active *on = lifecycle_active(l);
     if (on == NULL) {
         result = sealed(req);
+    } else if (str_starts(req->path, STR("sys/wrapping/")) && wrap_undress(on, req) < 0) {
+        result = -1;
     } else {
         router_find(on, req);
         bool open_to_all = req->route != NULL && (req->route->flags & ROUTE_NO_TOKEN) != 0;
@@ -294,13 +336,13 @@ int handle_authorize(const struct active *on, struct request *req)
     struct err audit = { 0 };
     bool last = false, bare;
     router_find(on, req);
-    if (admit(on, req, &e, &last, &bare) < 0)
-        return refuse(on, req, e, bare);
-    if (broker_log_request(on->broker, req, e, NULL, &audit) < 0)
-        return err_set(&req->err, ERR_INTERNAL, "1 error occurred:\n\t* %s\n\n", audit.msg);
-    if (last)
-        TRY(token_revoke_tree(on->tokens, req->token, &req->err));
-    return 0;
+    int result = admit(on, req, &e, &last, &bare);
+    if (result < 0)
+        result = refuse(on, req, e, bare);
+    else if (broker_log_request(on->broker, req, e, NULL, &audit) < 0)
+        result = err_set(&req->err, ERR_INTERNAL, "1 error occurred:\n\t* %s\n\n", audit.msg);
+    req->caller = NULL;
+    return last ? end_token(on, req, &(struct response){ .arena = req->arena }, result) : result;
 }
 
 int handle_internal(const struct active *on, struct request *req, struct response *resp)

@@ -7,10 +7,12 @@
 
 #include "base/epoch.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/random.h"
 #include "core/start.h"
 #include "crypto/pgp.h"
 #include "crypto/shamir.h"
+#include "storage/driver.h"
 
 static const struct log lg = { "core" };
 
@@ -189,6 +191,7 @@ int lifecycle_rekey(struct lifecycle *l, struct str kek, const struct seal_confi
 
 static int go_active(struct lifecycle *l, struct err *err)
 {
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_CORE_POST_UNSEAL);
     struct active *on = NULL;
     TRY(start_all(&(struct start_parts){ l->settings, l, l->barrier }, &on, err));
     atomic_fetch_add(&l->lives, 1);
@@ -263,6 +266,7 @@ static int unseal_locked(struct lifecycle *l, struct str share, struct err *err)
 
 int lifecycle_unseal(struct lifecycle *l, struct str share, struct err *err)
 {
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_CORE_UNSEAL);
     pthread_mutex_lock(&l->change);
     int result = unseal_locked(l, share, err);
     pthread_mutex_unlock(&l->change);
@@ -278,6 +282,7 @@ void lifecycle_unseal_reset(struct lifecycle *l)
 
 int lifecycle_seal(struct lifecycle *l, struct err *err)
 {
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_CORE_SEAL);
     pthread_mutex_lock(&l->change);
     forget_shares(l);
     go_sealed(l);
@@ -293,7 +298,10 @@ int lifecycle_status(struct lifecycle *l, struct unseal_status *out, struct err 
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     *out = (struct unseal_status){ .sealed = true, .type = "shamir" };
-    int found = lifecycle_seal_config(l, a, &config, err);
+    /* The keyring counts, as for sys/init: a configuration alone cannot be unsealed. */
+    int found = lifecycle_initialised(l, err);
+    if (found > 0)
+        found = lifecycle_seal_config(l, a, &config, err);
     if (found < 0)
         return -1;
     pthread_mutex_lock(&l->change);
@@ -333,9 +341,28 @@ static int check_init(struct lifecycle *l, const struct init_request *want, stru
     return 0;
 }
 
-/* The stored form of a fresh key set: what an unseal will need.  The keyring comes last, for its
- * presence is what "initialised" means. */
-static int write_keys(struct lifecycle *l, struct arena *a, const struct init_request *want,
+/* The store that an init makes: in memory until it is whole. */
+struct nursery {
+    struct core_settings settings; /* as the server's, but for the storage */
+    struct barrier *barrier;
+};
+
+static void nursery_fini(struct nursery *n)
+{
+    barrier_free(n->barrier);
+    storage_close(n->settings.physical);
+}
+
+static int nursery_init(struct nursery *n, const struct core_settings *settings, struct err *err)
+{
+    n->settings = *settings;
+    n->settings.physical = NULL;
+    TRY(storage_inmem.open(NULL, 0, &n->settings.physical, err));
+    return barrier_new(n->settings.physical, &n->barrier, err);
+}
+
+/* The stored form of a fresh key set: what an unseal will need. */
+static int write_keys(struct nursery *n, struct arena *a, const struct init_request *want,
                       struct str kek, struct str root_key, struct err *err)
 {
     AUTO(buf_free) struct buf wrapped = { 0 };
@@ -349,46 +376,75 @@ static int write_keys(struct lifecycle *l, struct arena *a, const struct init_re
         { STORAGE_PUT, SEAL_CONFIG, text },
         { STORAGE_PUT, STORED_KEYS, buf_str(&wrapped) },
     };
-    TRY(storage_commit(l->settings->physical, ops, ARRAY_LEN(ops), err));
-    return barrier_init(l->barrier, root_key, clock_now_ns(l->settings->clock), err);
+    TRY(storage_commit(n->settings.physical, ops, ARRAY_LEN(ops), err));
+    TRY(barrier_init(n->barrier, root_key, clock_now_ns(n->settings.clock), err));
+    TRY(barrier_unseal(n->barrier, root_key, err));
+    return storage_put(barrier_storage(n->barrier), STR("core/shamir-kek"), kek, err);
 }
 
-static int make_root_token(struct lifecycle *l, struct arena *a, const struct init_request *want,
-                           struct str kek, struct init_result *out, struct err *err)
+static int make_root_token(struct lifecycle *l, struct nursery *n, struct arena *a,
+                           const struct init_request *want, struct str *out, struct err *err)
 {
     struct active *on = NULL;
-    struct str shown = { NULL, 0 }, fingerprint;
-    TRY(storage_put(barrier_storage(l->barrier), STR("core/shamir-kek"), kek, err));
-    TRY(start_all(&(struct start_parts){ l->settings, l, l->barrier }, &on, err));
-    int result = start_root_token(on, a, &shown, err);
+    struct str token = { NULL, 0 }, fingerprint;
+    TRY(start_all(&(struct start_parts){ &n->settings, l, n->barrier }, &on, err));
+    int result = start_root_token(on, a, &token, err);
     stop_all(on);
     if (result == 0 && want->root_token_pgp_key.n > 0)
-        result = pgp_encrypt(a, want->root_token_pgp_key, shown, &out->root_token, &fingerprint,
-                             err);
-    else
-        out->root_token = shown;
+        return pgp_encrypt(a, want->root_token_pgp_key, token, out, &fingerprint, err);
+    *out = token;
     return result;
+}
+
+/*
+ * Everything into the real store in one commit.  The keyring, whose presence is what
+ * "initialised" means, is its last operation.
+ */
+static int nursery_move(struct nursery *n, struct arena *a, struct storage *to, struct err *err)
+{
+    struct strs keys = { 0 };
+    struct strs_collect collect = { a, &keys };
+    size_t done = 0;
+    TRY(storage_walk(n->settings.physical, STR(""), strs_collect_name, &collect, err));
+    struct storage_op *ops = arena_array(a, keys.n + 1, sizeof *ops);
+    TRY(arena_check(a, err));
+    for (size_t i = 0; i < keys.n; i++) {
+        AUTO(buf_free) struct buf value = { 0 };
+        if (storage_get(n->settings.physical, keys.v[i], &value, err) < 0)
+            return -1;
+        ops[done++] = (struct storage_op){ STORAGE_PUT, keys.v[i], arena_dup(a, buf_str(&value)) };
+    }
+    for (size_t i = 0; i + 1 < done; i++) {
+        if (!str_is(ops[i].key, "core/keyring"))
+            continue;
+        struct storage_op keyring = ops[i];
+        ops[i] = ops[done - 1];
+        ops[done - 1] = keyring;
+    }
+    TRY(arena_check(a, err));
+    return storage_commit(to, ops, done, err);
 }
 
 static int init_locked(struct lifecycle *l, struct arena *a, const struct init_request *want,
                        struct init_result *out, struct err *err)
 {
+    AUTO(nursery_fini) struct nursery n = { 0 };
     AUTO(secret_free) struct secret kek = { 0 };
     AUTO(secret_free) struct secret root_key = { 0 };
     TRY(check_init(l, want, err));
     TRY(secret_random(&kek, KEY_LEN, err));
     TRY(secret_random(&root_key, KEY_LEN, err));
-    /* The shares come first: a bad PGP key must not leave a store that nobody can open. */
     *out = (struct init_result){ 0 };
     TRY(lifecycle_split(a, secret_str(&kek), &want->config, &out->shares, err));
-    TRY(write_keys(l, a, want, secret_str(&kek), secret_str(&root_key), err));
-    TRY(barrier_unseal(l->barrier, secret_str(&root_key), err));
-    int result = make_root_token(l, a, want, secret_str(&kek), out, err);
-    barrier_seal(l->barrier);
-    if (result == 0)
-        LOG(&lg, INFO, "security barrier initialized: stored=1 shares=%lld threshold=%lld",
-            (long long)want->config.shares, (long long)want->config.threshold);
-    return result;
+    /* Nothing is stored before all is made: neither a bad PGP key nor a crash leaves a store whose
+     * shares nobody was given. */
+    TRY(nursery_init(&n, l->settings, err));
+    TRY(write_keys(&n, a, want, secret_str(&kek), secret_str(&root_key), err));
+    TRY(make_root_token(l, &n, a, want, &out->root_token, err));
+    TRY(nursery_move(&n, a, l->settings->physical, err));
+    LOG(&lg, INFO, "security barrier initialized: stored=1 shares=%lld threshold=%lld",
+        (long long)want->config.shares, (long long)want->config.threshold);
+    return 0;
 }
 
 int lifecycle_init(struct lifecycle *l, struct arena *a, const struct init_request *want,

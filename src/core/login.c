@@ -136,6 +136,18 @@ static struct str login_display_name(struct request *req, const struct auth *aut
     return name;
 }
 
+/* What no login may give, by the method or by way of the entity and its groups. */
+static int check_policies(const struct strs *all, struct err *err)
+{
+    static const char *const internal[] = { "response-wrapping", "control-group" };
+    if (strs_has(all, STR("root")))
+        return err_set(err, ERR_BAD_REQUEST, "auth methods cannot create root tokens");
+    for (size_t i = 0; i < ARRAY_LEN(internal); i++)
+        if (strs_has(all, str_of(internal[i])))
+            return err_set(err, ERR_BAD_REQUEST, "cannot assign policy \"%s\"", internal[i]);
+    return 0;
+}
+
 int login_finish(const struct active *on, struct request *req, struct response *resp)
 {
     struct auth *auth = resp->auth;
@@ -143,11 +155,11 @@ int login_finish(const struct active *on, struct request *req, struct response *
         auth->token_policies = auth->policies;
     auth->token_policies =
         login_policies(req->arena, &auth->token_policies, auth->no_default_policy);
-    if (strs_has(&auth->token_policies, STR("root")))
-        return err_set(&req->err, ERR_BAD_REQUEST, "auth methods cannot create root tokens");
+    TRY(check_policies(&auth->token_policies, &req->err));
     TRY(settle_type(req, auth));
     TRY(find_entity(on, req, auth));
     auth->policies = all_policies(req->arena, auth);
+    TRY(check_policies(&auth->policies, &req->err));
     login_settle_ttl(on, req, resp, 0);
     auth->display_name = login_display_name(req, auth);
     auth->creation_path = req->path;

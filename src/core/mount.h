@@ -24,6 +24,7 @@ struct mount {
     struct storage *view;
     void *state;
     const struct sysview *sys;
+    uint32_t metrics[OP_DELETE + 1]; /* by operation: how long its requests take */
 };
 
 #endif

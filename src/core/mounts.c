@@ -8,9 +8,11 @@
 #include "barrier/view.h"
 #include "base/epoch.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/random.h"
 #include "codec/compress.h"
 #include "core/mount_entry.h"
+#include "core/policy_template.h"
 
 static const struct log lg = { "core" };
 
@@ -78,6 +80,21 @@ static void table_release(void *p)
     free(t);
 }
 
+/* "route.read.secret-", "route.update.auth-token-" */
+static void name_metrics(struct mount *m, struct arena *a)
+{
+    static const enum op measured[] = { OP_READ, OP_LIST, OP_CREATE, OP_UPDATE, OP_DELETE };
+    for (size_t i = 0; i < ARRAY_LEN(measured); i++) {
+        struct str name = arena_printf(a, "route.%s." STR_FMT, op_name(measured[i]),
+                                       STR_ARG(m->full_path));
+        for (size_t k = 0; k < name.n; k++)
+            if (name.p[k] == '/')
+                ((char *)name.p)[k] = '-';
+        if (name.n > 0)
+            m->metrics[measured[i]] = metric_named(METRIC_SAMPLE, name);
+    }
+}
+
 static struct held *held_new(const struct mount *m, struct err *err)
 {
     struct held *h = calloc(1, sizeof *h);
@@ -89,6 +106,7 @@ static struct held *held_new(const struct mount *m, struct err *err)
         return NULL;
     }
     h->m = mount_entry_copy(a, m);
+    name_metrics(&h->m, a);
     h->arena = a;
     atomic_init(&h->refs, 1);
     if (arena_failed(a)) {
@@ -130,6 +148,25 @@ void mounts_ttls(const struct mounts *m, const struct mount *mount, int64_t *def
     *default_s = mount->default_ttl_s != 0 ? mount->default_ttl_s : m->parts.default_ttl_s;
     if (*default_s > *max_s)
         *default_s = *max_s;
+}
+
+static int view_render(const struct sysview *v, const struct request *req, struct str text,
+                       struct str *out, struct err *err)
+{
+    struct policy_template_out need = { 0 };
+    bool templated;
+
+    TRY(policy_template_check(text, &templated, err));
+    if (req->facts == NULL)
+        return err_set(err, ERR_BAD_REQUEST, "no entity found");
+    if (!policy_template_render(text, req->facts, &need))
+        return err_set(err, ERR_BAD_REQUEST,
+                       "no value could be found for one of the template directives");
+    struct policy_template_out full = { .p = arena_bytes(req->arena, need.n), .cap = need.n };
+    TRY(arena_check(req->arena, err));
+    (void)!policy_template_render(text, req->facts, &full);
+    *out = str_mem(full.p, full.n);
+    return 0;
 }
 
 static void sysview_update(struct mounts *m, struct held *h)
@@ -208,7 +245,7 @@ static int held_open(struct mounts *m, struct held *h, struct err *err)
     b->arena = a;
     const struct engine *engine = engine_of(m, h->m.is_auth, h->m.type, h->m.options, &known);
     b->sys.base = (struct sysview){ view_default_ttl, view_max_ttl, view_read_only, view_password,
-                                    m->parts.clock };
+                                    m->parts.clock, view_render };
     b->sys.parts = &m->parts;
     h->backend = b;
     sysview_update(m, h);
@@ -712,20 +749,48 @@ int mounts_remove(struct mounts *m, struct str full_path, struct err *err)
     return result;
 }
 
-static int remount_locked(struct mounts *m, struct arena *a, struct str from, struct str to,
-                          struct err *err)
+/* May the mount at ${from} go to ${to}?  ${moved} is what its entry will be. Under m->change. */
+static int remount_check(struct mounts *m, struct arena *a, struct str from, struct str to,
+                         struct held **old, struct mount *moved, struct err *err)
 {
+    struct mount source = { .path = from }, target = { .path = to };
     const struct table *t = atomic_load(&m->table);
-    struct held *old = table_at(t, from);
-    if (old == NULL)
+    if (is_protected(&source))
+        return err_set(err, ERR_BAD_REQUEST, "cannot remount \"" STR_FMT "\"", STR_ARG(from));
+    if (is_protected(&target))
+        return err_set(err, ERR_BAD_REQUEST, "cannot remount to \"" STR_FMT "\"", STR_ARG(to));
+    *old = table_at(t, from);
+    if (*old == NULL)
         return err_set(err, ERR_BAD_REQUEST, "no matching mount at \"" STR_FMT "\"", STR_ARG(from));
-    struct mount moved = mount_entry_copy(a, &old->m);
-    moved.path = to;
-    moved.tainted = false;
-    const struct held *other = conflict(t, &moved);
+    *moved = mount_entry_copy(a, &(*old)->m);
+    moved->path = to;
+    moved->tainted = false;
+    const struct held *other = conflict(t, moved);
     if (other != NULL)
         return err_set(err, ERR_BAD_REQUEST, "existing mount at \"" STR_FMT "\"",
                        STR_ARG(other->m.path));
+    return arena_check(a, err);
+}
+
+int mounts_may_remount(struct mounts *m, struct str from, struct str to, struct err *err)
+{
+    AUTO(arena_drop) struct arena *a = arena_new();
+    struct mount moved;
+    struct held *old;
+    if (a == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    pthread_mutex_lock(&m->change);
+    int result = remount_check(m, a, from, to, &old, &moved, err);
+    pthread_mutex_unlock(&m->change);
+    return result;
+}
+
+static int remount_locked(struct mounts *m, struct arena *a, struct str from, struct str to,
+                          struct err *err)
+{
+    struct mount moved;
+    struct held *old;
+    TRY(remount_check(m, a, from, to, &old, &moved, err));
     struct held *h = held_new(&moved, err);
     if (h == NULL)
         return -1;
@@ -741,11 +806,6 @@ int mounts_remount(struct mounts *m, struct str from, struct str to, struct err 
     AUTO(arena_drop) struct arena *a = arena_new();
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
-    struct mount source = { .path = from }, target = { .path = to };
-    if (is_protected(&source))
-        return err_set(err, ERR_BAD_REQUEST, "cannot remount \"" STR_FMT "\"", STR_ARG(from));
-    if (is_protected(&target))
-        return err_set(err, ERR_BAD_REQUEST, "cannot remount to \"" STR_FMT "\"", STR_ARG(to));
     pthread_mutex_lock(&m->change);
     int result = remount_locked(m, a, from, to, err);
     pthread_mutex_unlock(&m->change);

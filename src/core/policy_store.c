@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/map.h"
+#include "base/metric.h"
 #include "core/policy_builtin.h"
 #include "core/policy_cache.h"
 
@@ -140,6 +141,7 @@ static int load(struct policy_store *s, struct str name, struct policy_held **ou
         return 1;
     if (name.n == 0)
         return 0;
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_POLICY_GET);
     AUTO(buf_free) struct buf key = { 0 }, stored = { 0 };
     uint64_t generation = policy_cache_generation(s->cache);
     buf_add(&key, STR(PREFIX));
@@ -192,6 +194,7 @@ static int add_name(void *ctx, struct str name)
 
 int policy_store_list(struct policy_store *s, struct arena *a, struct strs *names, struct err *err)
 {
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_POLICY_LIST);
     struct listing l = { a, names };
     TRY(storage_walk(s->sys, STR(PREFIX), add_name, &l, err));
     strs_sort(names);
@@ -239,6 +242,7 @@ static void drop_policy(struct policy **p)
 
 int policy_store_set(struct policy_store *s, struct str name, struct str text, struct err *err)
 {
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_POLICY_SET);
     AUTO(arena_drop) struct arena *a = arena_new();
     AUTO(drop_policy) struct policy *p = NULL;
     if (a == NULL)
@@ -255,6 +259,7 @@ int policy_store_set(struct policy_store *s, struct str name, struct str text, s
 
 int policy_store_delete(struct policy_store *s, struct str name, struct err *err)
 {
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_POLICY_DELETE);
     AUTO(arena_drop) struct arena *a = arena_new();
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");

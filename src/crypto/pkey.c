@@ -272,6 +272,44 @@ int pkey_from_rsa(const struct pkey_rsa *numbers, struct pkey **out, struct err 
     return wrap(PKEY_RSA, evp, out, err);
 }
 
+static bool kind_of(const EVP_PKEY *evp, enum pkey_kind *kind)
+{
+    char group[32] = "";
+
+    if (EVP_PKEY_is_a(evp, "RSA")) {
+        *kind = PKEY_RSA;
+        return true;
+    }
+    if (EVP_PKEY_is_a(evp, "ED25519")) {
+        *kind = PKEY_ED25519;
+        return true;
+    }
+    if (!EVP_PKEY_is_a(evp, "EC") || !EVP_PKEY_get_group_name(evp, group, sizeof group, NULL))
+        return false;
+    static const struct { const char *group; enum pkey_kind kind; } curves[] = {
+        { "prime256v1", PKEY_P256 }, { "P-256", PKEY_P256 },     { "secp384r1", PKEY_P384 },
+        { "P-384", PKEY_P384 },      { "secp521r1", PKEY_P521 }, { "P-521", PKEY_P521 },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(curves); i++) {
+        if (str_is(str_of(group), curves[i].group)) {
+            *kind = curves[i].kind;
+            return true;
+        }
+    }
+    return false;
+}
+
+int pkey_take_evp(struct evp_pkey_st *evp, struct pkey **out, struct err *err)
+{
+    enum pkey_kind kind;
+
+    if (!kind_of(evp, &kind)) {
+        EVP_PKEY_free(evp);
+        return failed(err, ERR_BAD_REQUEST, "unsupported type of key");
+    }
+    return wrap(kind, evp, out, err);
+}
+
 void pkey_free(struct pkey *k)
 {
     if (k == NULL)

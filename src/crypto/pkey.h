@@ -10,6 +10,7 @@ enum pkey_kind { PKEY_ED25519, PKEY_P256, PKEY_P384, PKEY_P521, PKEY_RSA };
 
 enum { PKEY_ED25519_SEED = 32, PKEY_ED25519_PUBLIC = 32 };
 
+struct evp_pkey_st; /* OpenSSL's EVP_PKEY */
 struct pkey; /* a private key with its public half; immutable, any thread */
 
 /* Whole numbers as decimal text. */
@@ -30,6 +31,12 @@ int pkey_from_ed25519(struct str seed, struct pkey **out, struct err *err) MUST_
 int pkey_from_ec(enum pkey_kind kind, const struct pkey_ec *numbers, struct pkey **out,
                  struct err *err) MUST_USE;
 int pkey_from_rsa(const struct pkey_rsa *numbers, struct pkey **out, struct err *err) MUST_USE;
+
+/*
+ * OpenSSL's EVP_PKEY with both halves, taken over also on failure: for other modules of crypto.
+ * -1: ERR_BAD_REQUEST when it is of a kind or on a curve that is not among ours.
+ */
+int pkey_take_evp(struct evp_pkey_st *evp, struct pkey **out, struct err *err) MUST_USE;
 
 /* NULL is fine. */
 void pkey_free(struct pkey *k);

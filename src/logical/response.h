@@ -19,6 +19,7 @@ struct lease_terms {
 /* Made by the core when the answer was put into a cubbyhole. */
 struct wrap_info {
     struct str token, accessor, creation_path, wrapped_accessor, wrapped_entity_id;
+    struct str inner_token; /* of a token of JWT shape: what audit entries hash; else empty */
     int64_t ttl_s, created_ns;
 };
 

@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "codec/json.h"
 
+struct request;
+
 /* One per mount; any thread; valid as long as the mount is open. */
 struct sysview {
     /* The mount's tuned lease times, else the system's. Seconds. */
@@ -15,6 +17,12 @@ struct sysview {
     /* Password made by a named policy; 1, 0 no such policy, -1. */
     int (*password)(const struct sysview *v, struct str policy, struct buf *out, struct err *err);
     const struct clock *clock;
+    /*
+     * Fill in the directives of an identity template ("{{identity.entity.name}}") for the caller
+     * of ${req}; ${out} in its arena.  -1: ERR_BAD_REQUEST, with Vault's text: no entity, no value.
+     */
+    int (*render)(const struct sysview *v, const struct request *req, struct str text,
+                  struct str *out, struct err *err);
 };
 
 #endif

@@ -35,6 +35,7 @@ struct http_request {
 /* A request that waits for its answer.  Owned by its loop, lent to whoever answers. */
 struct http_exchange {
     struct http_request req;
+    int64_t seen_ns; /* the handler's own: when it first saw the request */
 };
 
 /* First value of a header, any case; empty when absent (${found} may be NULL). */

@@ -2,12 +2,15 @@
 #include "server/assemble.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/epoch.h"
 #include "base/log.h"
 #include "core/genroot.h"
 #include "core/rekey.h"
+#include "core/telemetry.h"
 #include "server/registry.h"
+#include "server/statsd.h"
 
 static const struct log lg = { "core" };
 
@@ -19,10 +22,12 @@ struct assembly {
     const struct config *config;
     struct arena *arena;
     struct storage *physical;
+    struct telemetry telemetry;
     struct core_settings core;
     struct lifecycle *lifecycle;
     struct rekey *rekey;
     struct genroot *genroot;
+    struct statsd *statsd;
     struct api *api;
     struct http_server *http;
     struct api_listener *listener_rules;
@@ -42,6 +47,61 @@ static int open_storage(struct assembly *s, struct err *err)
     return 0;
 }
 
+/* What a configuration asks for and this program does not have must not be passed over. */
+static int check_support(const struct config *c, struct err *err)
+{
+    for (size_t i = 0; i < c->n_seals; i++)
+        if (!c->seals[i].disabled && !str_is(c->seals[i].type, "shamir"))
+            return err_set(err, ERR_BAD_REQUEST,
+                           "seal \"" STR_FMT "\": this version seals with Shamir shares only",
+                           STR_ARG(c->seals[i].type));
+    if (c->ha_storage.type.n > 0)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "ha_storage \"" STR_FMT "\": this version runs as a single node",
+                       STR_ARG(c->ha_storage.type));
+    if (c->service_registration.type.n > 0)
+        LOG(&lg, WARN, "service_registration is not used by this version: type=" STR_FMT,
+            STR_ARG(c->service_registration.type));
+    return 0;
+}
+
+static int read_telemetry(struct assembly *s, struct err *err)
+{
+    const struct config_telemetry *t = &s->config->telemetry;
+    char host[256] = "";
+    if (gethostname(host, sizeof host - 1) < 0)
+        host[0] = 0;
+    s->telemetry = (struct telemetry){
+        .prefix = t->metrics_prefix.n > 0 ? t->metrics_prefix : STR("vault"),
+        .hostname = arena_dup(s->arena, str_of(host)),
+        .host_in_gauges = !t->disable_hostname && !t->enable_hostname_label && host[0] != 0,
+        .host_label = t->enable_hostname_label && host[0] != 0,
+        .prometheus = t->prometheus_retention_time_ns > 0,
+        .filter_default = t->filter_default,
+        .filter = t->prefix_filter,
+    };
+    for (size_t i = 0; i < t->prefix_filter.n; i++) {
+        struct str rule = t->prefix_filter.v[i];
+        if (rule.n == 0 || (rule.p[0] != '+' && rule.p[0] != '-'))
+            return err_set(err, ERR_BAD_REQUEST,
+                           "telemetry: prefix_filter: \"" STR_FMT
+                           "\" must begin with either '+' or '-'", STR_ARG(rule));
+    }
+    return arena_check(s->arena, err);
+}
+
+static int start_statsd(struct assembly *s, struct err *err)
+{
+    const struct config_telemetry *t = &s->config->telemetry;
+    struct statsd_targets targets = {
+        .statsd = t->statsd_address,
+        .statsite = t->statsite_address,
+        .dogstatsd = t->dogstatsd_addr,
+        .dogstatsd_tags = &t->dogstatsd_tags,
+    };
+    return statsd_new(&targets, &s->telemetry, s->lifecycle, &s->statsd, err);
+}
+
 static int make_core(struct assembly *s, struct err *err)
 {
     const struct config *c = s->config;
@@ -59,6 +119,7 @@ static int make_core(struct assembly *s, struct err *err)
         .raw_endpoint = c->raw_storage_endpoint,
         .introspection_endpoint = c->introspection_endpoint,
         .enable_ui = c->ui,
+        .telemetry = &s->telemetry,
     };
     TRY(lifecycle_new(&s->core, &s->lifecycle, err));
     TRY(rekey_new(s->lifecycle, &s->rekey, err));
@@ -147,6 +208,7 @@ static int listen_all(struct assembly *s, struct err *err)
             .reject_not_authorized = l->x_forwarded_for_reject_not_authorized,
             .require_request_header = l->require_request_header,
             .open_metrics = l->unauthenticated_metrics_access,
+            .max_request_ns = l->max_request_duration_ns > 0 ? l->max_request_duration_ns : 0,
         };
         struct http_listener_config config = listener_config(s, l, &s->listener_rules[i]);
         if (http_listen(s->http, &config, &s->listeners[i], err) < 0)
@@ -166,7 +228,8 @@ int assemble(const struct config *config, struct assembly **out, struct err *err
         return err_set(err, ERR_NOMEM, "out of memory");
     }
     s->config = config;
-    if (open_storage(s, err) < 0 || make_core(s, err) < 0 || listen_all(s, err) < 0) {
+    if (check_support(config, err) < 0 || read_telemetry(s, err) < 0 || open_storage(s, err) < 0
+        || make_core(s, err) < 0 || start_statsd(s, err) < 0 || listen_all(s, err) < 0) {
         disassemble(s);
         return -1;
     }
@@ -178,9 +241,12 @@ void disassemble(struct assembly *s)
 {
     if (s == NULL)
         return;
+    if (s->api != NULL)
+        api_end_streams(s->api);
     if (s->http != NULL)
         http_server_drain(s->http, DRAIN_MS);
     http_server_free(s->http);
+    statsd_free(s->statsd);
     api_free(s->api);
     genroot_free(s->genroot);
     rekey_free(s->rekey);

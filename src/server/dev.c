@@ -19,24 +19,30 @@ int dev_config(const struct options *o, struct config *c, struct arena *a, struc
                                    "listener \"tcp\" {\n  address = \"" STR_FMT "\"\n"
                                    "  tls_disable = true\n"
                                    "  telemetry { unauthenticated_metrics_access = true }\n}\n"
-                                   "telemetry { prometheus_retention_time = \"24h\" }\n",
+                                   "telemetry { prometheus_retention_time = \"24h\"\n"
+                                   "  disable_hostname = true }\n",
                                    STR_ARG(address));
     TRY(arena_check(a, err));
     return config_add_text(c, STR("dev mode"), text, err);
 }
 
-static int unseal(struct assembly *s, struct arena *a, struct str *key, struct err *err)
+static int unseal(struct assembly *s, struct arena *a, struct str *key, struct str *token,
+                  struct err *err)
 {
     struct init_request want = { .config = { .type = STR("shamir"), .shares = 1, .threshold = 1 } };
     struct init_result made;
     TRY(lifecycle_init(assemble_lifecycle(s), a, &want, &made, err));
     *key = made.shares.v[0];
+    *token = made.root_token;
     return lifecycle_unseal(assemble_lifecycle(s), *key, err);
 }
 
-/* A token without parent or end, as a request to auth/token/create would make it. */
-static int root_token(const struct active *on, struct arena *a, struct str id, struct str *out,
-                      struct err *err)
+/*
+ * The token that the person asked for takes the first root token's place: without parent or end,
+ * as a request to auth/token/create would make it.
+ */
+static int replace_token(const struct active *on, struct arena *a, struct str id,
+                         struct str *token, struct err *err)
 {
     struct auth auth = { .type = TOKEN_SERVICE, .display_name = STR("token") };
     struct token_entry e = {
@@ -53,7 +59,8 @@ static int root_token(const struct active *on, struct arena *a, struct str id, s
     auth.orphan = true;
     TRY(arena_check(a, err));
     TRY(token_create(on->tokens, a, &e, &auth, err));
-    *out = auth.client_token;
+    TRY(token_revoke_tree(on->tokens, *token, err));
+    *token = auth.client_token;
     return 0;
 }
 
@@ -109,13 +116,15 @@ static void tell(struct assembly *s, struct str key, struct str token, struct ar
 int dev_start(struct assembly *s, const struct options *o, struct err *err)
 {
     AUTO(arena_drop) struct arena *a = arena_new();
-    struct str key, token = { NULL, 0 };
+    struct str key, token;
+    int result = 0;
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
-    TRY(unseal(s, a, &key, err));
+    TRY(unseal(s, a, &key, &token, err));
     epoch_enter();
     const struct active *on = lifecycle_active(assemble_lifecycle(s));
-    int result = root_token(on, a, o->dev_root_token_id, &token, err);
+    if (o->dev_root_token_id.n > 0)
+        result = replace_token(on, a, o->dev_root_token_id, &token, err);
     if (result == 0)
         result = mount_secret(on, a, o, err);
     epoch_leave();

@@ -6,12 +6,14 @@
 #include "engines/cubbyhole.h"
 #include "engines/kv1.h"
 #include "engines/kv2/kv2.h"
+#include "engines/ssh/ssh.h"
 #include "engines/transit/transit.h"
 #include "sys/system.h"
 
 const struct engine *const registry_engines[] = {
     &engine_system,  &engine_token,     &engine_identity, &engine_cubbyhole,
-    &engine_kv1,     &engine_kv2,       &engine_transit,  &auth_userpass,
+    &engine_kv1,     &engine_kv2,       &engine_ssh,      &engine_transit,
+    &auth_userpass,
     NULL,
 };
 

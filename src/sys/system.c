@@ -69,6 +69,21 @@ static const struct field catalog_fields[] = {
     { "name", FIELD_STRING, NULL, "Name of the plugin." },
 };
 
+static const struct field cors_fields[] = {
+    { "allowed_origins", FIELD_COMMA_STRINGS, NULL, "Origins that may call, or \"*\"." },
+    { "allowed_headers", FIELD_COMMA_STRINGS, NULL, "Headers allowed beside the usual ones." },
+};
+
+static const struct field ui_fields[] = {
+    { "header", FIELD_STRING, NULL, "Name of the header." },
+    { "values", FIELD_STRINGS, NULL, "What it is set to." },
+    { "multivalue", FIELD_BOOL, NULL, "Answer with all values instead of the first." },
+};
+
+static const struct field metrics_fields[] = {
+    { "format", FIELD_STRING, NULL, "Empty for JSON, or \"prometheus\"." },
+};
+
 static const struct field rotate_fields[] = {
     { "enabled", FIELD_BOOL, NULL, "Rotate the encryption key automatically." },
     { "max_operations", FIELD_INT, NULL, "Encryptions after which the key is rotated." },
@@ -163,15 +178,28 @@ static const struct route routes[] = {
     { "plugins/catalog/{type}/?", FIELDS(catalog_fields), ROUTE_SUDO, .list = catalog_list,
       .summary = "List the built-in plugins of a kind." },
 
+    { "config/cors", FIELDS(cors_fields), ROUTE_SUDO, .read = cors_read, .write = cors_write,
+      .del = cors_delete, .summary = "Which origins browsers may call from." },
+    { "config/ui/headers/?", .flags = ROUTE_SUDO, .list = ui_headers_list,
+      .summary = "List the headers of the web interface." },
+    { "config/ui/headers/{header}", FIELDS(ui_fields), ROUTE_SUDO, .read = ui_header_read,
+      .write = ui_header_write, .del = ui_header_delete,
+      .summary = "A header that the web interface is served with." },
+
+    { "metrics", FIELDS(metrics_fields), ROUTE_SLOW, .read = metrics_read,
+      .summary = "How often and how long things were done." },
+
     { "internal/ui/mounts", .flags = ROUTE_NO_TOKEN, .read = ui_mounts_read,
       .summary = "Mounts that the caller may see." },
     { "internal/ui/mounts/{path:+}", FIELDS(mount_fields), ROUTE_NO_TOKEN, .read = ui_mount_read,
       .summary = "A mount that the caller may see." },
+    { "internal/ui/resultant-acl", .read = ui_acl_read, .summary = "All that the caller may do." },
     { "internal/specs/openapi", .flags = ROUTE_NO_TOKEN, .read = openapi_read,
       .summary = "This API as an OpenAPI document." },
 
     /* Answered by api/ outside the pipeline; here for their sudo and their help. */
     { "seal", .flags = ROUTE_SUDO, .summary = "Seal the server." },
+    { "monitor", .summary = "The log, line by line, while the connection lasts." },
     { "step-down", .flags = ROUTE_SUDO, .summary = "Give up being the active node." },
 };
 

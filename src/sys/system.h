@@ -26,7 +26,7 @@ struct str system_mount_path(struct arena *a, struct str path);
 route_fn mounts_read, mount_read, mount_write, mount_delete, remount_write;     /* mounts.c */
 route_fn auths_read, auth_read, auth_write, auth_delete;                        /* mounts.c */
 struct json *mounts_describe(struct arena *a, const struct mount *m);
-route_fn ui_mounts_read, ui_mount_read;                                         /* visible.c */
+route_fn ui_mounts_read, ui_mount_read, ui_acl_read;                                         /* visible.c */
 route_fn policies_read, policy_read, policy_write, policy_delete;               /* policies.c */
 route_fn acls_list, acl_read, acl_write;                                        /* policies.c */
 route_fn capabilities_write, capabilities_self_write, capabilities_accessor_write;
@@ -40,5 +40,8 @@ route_fn audits_read, audit_write, audit_delete, audit_hash_write;
 route_fn audit_headers_read, audit_header_read, audit_header_write, audit_header_delete;
 route_fn catalog_read, catalog_list;
 route_fn openapi_read;
+route_fn metrics_read;
+route_fn cors_read, cors_write, cors_delete;                                     /* browser.c */
+route_fn ui_headers_list, ui_header_read, ui_header_write, ui_header_delete;     /* browser.c */
 
 #endif

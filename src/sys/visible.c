@@ -1,5 +1,6 @@
 /* sys/internal/ui: what of the mounts a caller, or nobody, may see. */
 #include "core/rights.h"
+#include "logical/cidr.h"
 #include "sys/system.h"
 
 /* The caller's compiled policies; NULL without a valid token. */
@@ -13,6 +14,10 @@ static int caller_acl(struct request *req, const struct policy_acl **acl)
     int found = token_lookup(on->tokens, req->token, &e, &req->err);
     if (found <= 0)
         return found;
+    /* From another address than it is bound to, a token is none. */
+    if (e->bound_cidrs.n > 0
+        && (req->peer == NULL || !cidr_allows(&e->bound_cidrs, req->peer->addr)))
+        return 0;
     return rights_of(on, req->arena, e, acl, &req->err);
 }
 
@@ -60,5 +65,38 @@ int ui_mount_read(struct request *req, struct response *resp)
                        STR_ARG(path));
     resp->data = mounts_describe(req->arena, m);
     json_put_str(resp->data, "path", m->full_path);
+    return 1;
+}
+
+static void put_rule(struct json *to, const struct policy_acl_rule *rule)
+{
+    const char *names[POLICY_ACL_CAPS_MAX];
+    size_t n = policy_acl_cap_names(rule->caps, names);
+    struct json *o = json_object(to->arena);
+    struct json *list = json_put_array(o, "capabilities");
+    for (size_t i = 0; i < n; i++)
+        json_add_str(list, str_of(names[i]));
+    json_set(to, rule->path, o);
+}
+
+int ui_acl_read(struct request *req, struct response *resp)
+{
+    const struct policy_acl *acl;
+    struct policy_acl_rule rule;
+    size_t at = 0;
+    int alive = rights_of(active_of(req), req->arena, req->caller, &acl, &req->err);
+    if (alive <= 0)
+        return alive;
+    struct json *data = response_data(resp);
+    if (policy_acl_is_root(acl)) {
+        json_put_bool(data, "root", true);
+        return 1;
+    }
+    struct json *exact = json_put_object(data, "exact_paths");
+    struct json *glob = json_put_object(data, "glob_paths");
+    TRY(arena_check(req->arena, &req->err));
+    while (policy_acl_next(acl, &at, &rule))
+        put_rule(rule.match == POLICY_EXACT ? exact : glob, &rule);
+    json_put_bool(data, "root", false);
     return 1;
 }
