@@ -543,9 +543,35 @@ static void equality_ignores_the_order_of_members_alone(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, new_arena, drop_arena)
 
+/* Short strings are looked at in one piece, with the ends overlapping: every place counts. */
+static void a_short_string_is_escaped_wherever_its_odd_byte_stands(void **state)
+{
+    static const char fill[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    static const struct { char odd; const char *text; } cases[] = {
+        { '"', "\\\"" },      { '\\', "\\\\" },    { '<', "\\u003c" },
+        { '>', "\\u003e" },   { '&', "\\u0026" },   { '\n', "\\n" },
+        { 1, "\\u0001" },     { (char)0xff, "\\ufffd" }, { 'b', "b" },
+    };
+    for (size_t n = 1; n < sizeof fill; n++) {
+        for (size_t i = 0; i < n * ARRAY_LEN(cases); i++) {
+            AUTO(buf_free) struct buf out = { 0 };
+            char text[sizeof fill], want[64];
+            size_t at = i % n;
+            memcpy(text, fill, n);
+            text[at] = cases[i / n].odd;
+            snprintf(want, sizeof want, "\"%.*s%s%.*s\"", (int)at, fill, cases[i / n].text,
+                     (int)(n - 1 - at), fill);
+            json_print_string((struct str){ text, n }, &out);
+            assert_int_equal(out.n, strlen(want));
+            assert_memory_equal(out.p, want, out.n);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_short_string_is_escaped_wherever_its_odd_byte_stands),
         TEST(what_it_reads_it_writes_sorted),
         TEST(numbers_keep_their_text),
         TEST(strings_lose_their_escapes),
