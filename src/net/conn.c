@@ -362,7 +362,7 @@ static void read_proxy(struct conn *c)
         conn_close(c);
         return;
     }
-    if (used > 0 && from.known) {
+    if (used > 0 && from.known && c->trusted) {
         memcpy(c->peer, from.addr, sizeof c->peer);
         c->peer_port = from.port;
     }
@@ -428,6 +428,24 @@ static void take_peer(struct conn *c, const struct sockaddr *addr)
     }
 }
 
+/* What the listener's rule says of whoever connects.  False: it is not let in. */
+static bool admit(struct conn *c)
+{
+    const struct site *s = c->site;
+    switch (s->proxy) {
+    case HTTP_PROXY_NONE:
+        return true;
+    case HTTP_PROXY_ALWAYS:
+        c->trusted = true;
+        return true;
+    case HTTP_PROXY_ALLOW:
+    case HTTP_PROXY_DENY:
+        c->trusted = s->trusts_proxy != NULL && s->trusts_proxy(s->trust_ctx, str_of(c->peer));
+        return c->trusted || s->proxy == HTTP_PROXY_ALLOW;
+    }
+    return false;
+}
+
 static void link_conn(struct conn *c)
 {
     struct loop *l = c->loop;
@@ -458,8 +476,14 @@ void conn_open(struct loop *l, const struct site *site, int fd, const struct soc
     }
     take_peer(c, addr);
     link_conn(c);
+    if (!admit(c)) {
+        conn_close(c);
+        return;
+    }
     conn_deadline(c, site->read_header_timeout_ms);
-    c->stage = site->proxy_protocol ? CONN_PROXY : site->tls != NULL ? CONN_HELLO : CONN_OPEN;
+    c->stage = site->proxy != HTTP_PROXY_NONE ? CONN_PROXY
+               : site->tls != NULL            ? CONN_HELLO
+                                              : CONN_OPEN;
     watch(c, UV_READABLE);
     if (c->stage == CONN_OPEN)
         establish(c);

@@ -42,6 +42,7 @@ struct conn {
     enum conn_stage stage;
     int events;      /* what poll watches for */
     unsigned holds;  /* requests that still point here, plus one until the handle is closed */
+    bool trusted;    /* a PROXY header from here counts */
     struct tls *tls; /* NULL: plain */
     const struct conn_proto *proto;
     void *state;       /* the protocol's */

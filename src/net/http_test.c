@@ -580,7 +580,7 @@ static void the_proxys_word_names_the_client(void **state)
 {
     struct fixture *f = *state;
     AUTO(buf_free) struct buf got = { 0 }, bad = { 0 };
-    listen_with(f, (struct http_listener_config){ .proxy_protocol = true });
+    listen_with(f, (struct http_listener_config){ .proxy = HTTP_PROXY_ALWAYS });
     AUTO(close_fd) int fd = dial(f);
     struct str in =
         STR("PROXY TCP4 192.0.2.7 192.0.2.2 1234 443\r\nGET / HTTP/1.1\r\n" LAST "\r\n");
@@ -590,6 +590,40 @@ static void the_proxys_word_names_the_client(void **state)
     assert_true(has(&got, "peer=192.0.2.7 "));
     talk(f, STR("PROXY TCP9\r\nGET / HTTP/1.1\r\n" LAST "\r\n"), &bad);
     assert_int_equal(bad.n, 0);
+}
+
+static bool trusts(const void *ctx, struct str peer_addr)
+{
+    return str_is(peer_addr, ctx);
+}
+
+static void only_trusted_proxies_name_the_client(void **state)
+{
+    static const struct {
+        enum http_proxy rule;
+        const char *trusted, *peer; /* peer: NULL: not let in */
+    } cases[] = {
+        { HTTP_PROXY_ALLOW, "127.0.0.1", "peer=192.0.2.7 " },
+        { HTTP_PROXY_ALLOW, "192.0.2.7", "peer=127.0.0.1 " },
+        { HTTP_PROXY_DENY, "127.0.0.1", "peer=192.0.2.7 " },
+        { HTTP_PROXY_DENY, "192.0.2.7", NULL },
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(buf_free) struct buf named = { 0 }, plain = { 0 };
+        listen_with(f, (struct http_listener_config){ .proxy = cases[i].rule,
+                                                      .trusts_proxy = trusts,
+                                                      .trust_ctx = cases[i].trusted });
+        talk(f, STR("PROXY TCP4 192.0.2.7 192.0.2.2 1234 443\r\nGET / HTTP/1.1\r\n" LAST "\r\n"),
+             &named);
+        talk(f, STR("GET / HTTP/1.1\r\n" LAST "\r\n"), &plain);
+        if (cases[i].peer == NULL) {
+            assert_int_equal(named.n + plain.n, 0);
+            continue;
+        }
+        assert_true(has(&named, cases[i].peer));
+        assert_true(has(&plain, "peer=127.0.0.1 "));
+    }
 }
 
 static void *drain_later(void *ctx)
@@ -968,6 +1002,7 @@ int main(void)
         TEST(unix_sockets_have_their_mode_and_replace_stale_files),
         TEST(refuses_to_listen_where_it_cannot),
         TEST(the_proxys_word_names_the_client),
+        TEST(only_trusted_proxies_name_the_client),
         TEST(draining_finishes_what_runs_and_nothing_else),
         TEST(draining_gives_up_after_its_time),
         TEST(tls_answers_and_tells_plain_clients),

@@ -9,6 +9,7 @@
 #include "core/genroot.h"
 #include "core/rekey.h"
 #include "core/telemetry.h"
+#include "logical/cidr.h"
 #include "server/registry.h"
 #include "server/statsd.h"
 
@@ -158,6 +159,19 @@ static int milliseconds(int64_t ns)
     return (int)(ns / 1000000);
 }
 
+static enum http_proxy proxy_behavior(struct str name)
+{
+    return name.n == 0                        ? HTTP_PROXY_NONE
+           : str_is(name, "use_always")       ? HTTP_PROXY_ALWAYS
+           : str_is(name, "allow_authorized") ? HTTP_PROXY_ALLOW
+                                              : HTTP_PROXY_DENY;
+}
+
+static bool trusts_proxy(const void *blocks, struct str peer_addr)
+{
+    return cidr_allows(blocks, peer_addr);
+}
+
 static struct http_listener_config listener_config(struct assembly *s,
                                                    const struct config_listener *l,
                                                    struct api_listener *rules)
@@ -172,7 +186,9 @@ static struct http_listener_config listener_config(struct assembly *s,
         .read_header_timeout_ms = milliseconds(l->http_read_header_timeout_ns),
         .read_timeout_ms = milliseconds(l->http_read_timeout_ns),
         .idle_timeout_ms = milliseconds(l->http_idle_timeout_ns),
-        .proxy_protocol = l->proxy_protocol_behavior.n > 0,
+        .proxy = proxy_behavior(l->proxy_protocol_behavior),
+        .trusts_proxy = trusts_proxy,
+        .trust_ctx = &l->proxy_protocol_authorized_addrs,
         .user = rules,
     };
     if (l->tls_disable || l->type == CONFIG_UNIX)
