@@ -96,8 +96,9 @@ struct http_listener_config {
     size_t max_body_bytes;           /* [32 MiB] */
     size_t max_header_bytes;         /* [1 MiB, as Go] */
     int read_header_timeout_ms;      /* [10,000] */
-    int read_timeout_ms;             /* [30,000] */
+    int read_timeout_ms;             /* for all of a request, its body too [30,000] */
     int idle_timeout_ms;             /* [300,000] */
+    int write_timeout_ms;            /* from a request's head to its answer's last byte [none] */
     enum http_proxy proxy;           /* HAProxy's protocol, versions 1 and 2 */
     /* For ALLOW and DENY: whether the peer (IP as text) is trusted.  The loops' threads. */
     bool (*trusts_proxy)(const void *trust_ctx, struct str peer_addr);

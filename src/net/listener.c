@@ -328,7 +328,7 @@ static void take_limits(struct site *s, const struct http_listener_config *confi
     s->read_header_timeout_ms = or_default(config->read_header_timeout_ms, 10000);
     s->read_timeout_ms = or_default(config->read_timeout_ms, 30000);
     s->idle_timeout_ms = or_default(config->idle_timeout_ms, 300000);
-    s->write_timeout_ms = 60000;
+    s->write_timeout_ms = config->write_timeout_ms;
     s->user = config->user;
 }
 

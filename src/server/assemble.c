@@ -1,6 +1,7 @@
 /* The parts of a server, made in order and undone in reverse. */
 #include "server/assemble.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -154,9 +155,10 @@ static int octal(struct str digits)
     return v;
 }
 
+/* Rounded up, so that a tiny time does not become 0, which would mean the default. */
 static int milliseconds(int64_t ns)
 {
-    return (int)(ns / 1000000);
+    return ns <= 0 ? 0 : ns > (int64_t)INT_MAX * 1000000 ? INT_MAX : (int)((ns - 1) / 1000000 + 1);
 }
 
 static enum http_proxy proxy_behavior(struct str name)
@@ -186,6 +188,7 @@ static struct http_listener_config listener_config(struct assembly *s,
         .read_header_timeout_ms = milliseconds(l->http_read_header_timeout_ns),
         .read_timeout_ms = milliseconds(l->http_read_timeout_ns),
         .idle_timeout_ms = milliseconds(l->http_idle_timeout_ns),
+        .write_timeout_ms = milliseconds(l->http_write_timeout_ns),
         .proxy = proxy_behavior(l->proxy_protocol_behavior),
         .trusts_proxy = trusts_proxy,
         .trust_ctx = &l->proxy_protocol_authorized_addrs,
