@@ -7,6 +7,7 @@
 #include "api/monitor.h"
 #include "api/ui.h"
 #include "base/epoch.h"
+#include "base/metric.h"
 #include "core/handle.h"
 
 int api_new(const struct api_settings *settings, struct api **out, struct err *err)
@@ -122,7 +123,12 @@ static void answer_here(struct call *c)
 static void on_worker(void *ctx, struct http_exchange *x)
 {
     struct call c = { .api = ctx, .x = x, .arena = x->req.arena };
-    answer_here(&c);
+    int64_t deadline = read_deadline_ns(&x->req);
+    /* It waited for a worker for so long that nobody may wait for its answer any more. */
+    if (deadline != 0 && metric_now_ns() > deadline)
+        answer_error(&c, 500, STR("context deadline exceeded"));
+    else
+        answer_here(&c);
 }
 
 void api_handle(void *ctx, struct http_exchange *x)

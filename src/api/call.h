@@ -50,6 +50,8 @@ bool status_hides_text(enum err_code code);
 
 /* The token that the headers carry, or empty. */
 struct str read_token(const struct http_request *h);
+/* When the listener's max_request_duration ends, on the monotonic clock; 0: never. */
+int64_t read_deadline_ns(const struct http_request *h);
 /*
  * The request that the exchange means; -1: ${status} and err->msg are the answer.
  */

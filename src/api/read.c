@@ -17,6 +17,16 @@ struct str read_token(const struct http_request *h)
                                                      : (struct str){ NULL, 0 };
 }
 
+int64_t read_deadline_ns(const struct http_request *h)
+{
+    const struct api_listener *rules = http_listener_user(h->listener);
+    int64_t deadline;
+    if (rules == NULL || rules->max_request_ns <= 0
+        || __builtin_add_overflow(h->arrived_ms * 1000000, rules->max_request_ns, &deadline))
+        return 0;
+    return deadline;
+}
+
 /* Go's strconv.ParseBool. */
 static int go_bool(struct str s)
 {
@@ -202,6 +212,7 @@ int read_request(struct call *c, struct request **out, int *status, struct err *
         .token = read_token(h),
         .peer = peer,
         .now_ns = clock_now_ns(c->api->settings.core->clock),
+        .deadline_ns = read_deadline_ns(h),
         .may_block = !c->on_loop,
         .headers = (const struct request_header *)h->headers,
         .n_headers = h->n_headers,

@@ -148,10 +148,15 @@ static int check_patience(const struct active *on, struct request *req)
     return 0;
 }
 
-/* The engine's part; ${start_ns} becomes the time of its end. */
+/*
+ * The engine's part, unless it is too late for it; ${start_ns} becomes the time of its end.  What
+ * has begun is not broken off: it would leave a change half done.
+ */
 static int call_route(struct request *req, struct response *resp, int64_t *start_ns)
 {
     const struct mount *m = req->mount;
+    if (req->deadline_ns != 0 && *start_ns > req->deadline_ns)
+        return err_set(&req->err, ERR_INTERNAL, "context deadline exceeded");
     int result = req->op == OP_HELP ? help_answer(req, m->engine, resp) : route_call(req, resp);
     if (m != NULL && req->op <= OP_DELETE)
         *start_ns = metric_since(m->metrics[req->op], *start_ns);

@@ -24,6 +24,7 @@ struct http_request {
     struct str body;
     bool body_too_large;         /* the body passed the listener's limit and was dropped */
     bool http2;
+    int64_t arrived_ms;          /* when it was whole, on the monotonic clock */
     /* Of the connection. */
     struct str peer_addr;        /* IP as text, or "" on a Unix socket */
     int peer_port;

@@ -227,6 +227,7 @@ static int listen_all(struct assembly *s, struct err *err)
             .reject_not_authorized = l->x_forwarded_for_reject_not_authorized,
             .require_request_header = l->require_request_header,
             .open_metrics = l->unauthenticated_metrics_access,
+            .max_request_ns = l->max_request_duration_ns,
         };
         struct http_listener_config config = listener_config(s, l, &s->listener_rules[i]);
         if (http_listen(s->http, &config, &s->listeners[i], err) < 0)

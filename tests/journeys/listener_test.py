@@ -20,6 +20,25 @@ def talk(port, text):
         return answer.decode()
 
 
+class Duration(Journey):
+    """max_request_duration."""
+
+    def test_a_request_past_its_time_is_refused_and_changes_nothing(self):
+        port = harness.free_port()
+        server = self.server(
+            extra=SECOND.format(port=port, keys='max_request_duration = "1ns"')).up()
+        server.put("sys/mounts/kv", {"type": "kv"})
+        body = '{"a":"b"}'
+        for method, path in (("PUT", "kv/late"), ("GET", "kv/late"), ("PUT", "sys/mounts/late")):
+            answer = talk(port, f"{method} /v1/{path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                                f"X-Vault-Token: {server.root}\r\n"
+                                f"Content-Length: {len(body)}\r\n\r\n{body}")
+            self.assertIn(" 500 ", answer.splitlines()[0])
+            self.assertIn("context deadline exceeded", answer)
+        self.assertEqual(server.request("GET", "kv/late").status, 404)
+        self.assertNotIn("late/", server.get("sys/mounts").data)
+
+
 class Proxies(Journey):
     """proxy_protocol_behavior, seen by a token that is bound to the client's address."""
 
