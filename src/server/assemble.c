@@ -11,6 +11,7 @@
 #include "core/rekey.h"
 #include "core/telemetry.h"
 #include "logical/cidr.h"
+#include "server/migration.h"
 #include "server/registry.h"
 #include "server/statsd.h"
 
@@ -46,11 +47,11 @@ static int open_storage(struct assembly *s, struct err *err)
         return err_set(err, ERR_BAD_REQUEST, "Unknown storage type " STR_FMT, STR_ARG(c->type));
     if (driver->open(c->options, c->n_options, &s->physical, err) < 0)
         return err_prefix(err, "Error initializing storage of type " STR_FMT, STR_ARG(c->type));
-    return 0;
+    return migration_check(s->physical, err);
 }
 
 /* What a configuration asks for and this program does not have must not be passed over. */
-static int check_support(const struct config *c, struct err *err)
+int assemble_check(const struct config *c, struct err *err)
 {
     for (size_t i = 0; i < c->n_seals; i++)
         if (!c->seals[i].disabled && !str_is(c->seals[i].type, "shamir"))
@@ -174,9 +175,7 @@ static bool trusts_proxy(const void *blocks, struct str peer_addr)
     return cidr_allows(blocks, peer_addr);
 }
 
-static struct http_listener_config listener_config(struct assembly *s,
-                                                   const struct config_listener *l,
-                                                   struct api_listener *rules)
+struct http_listener_config assemble_listener(struct arena *a, const struct config_listener *l)
 {
     struct http_listener_config c = {
         .address = l->address,
@@ -192,14 +191,13 @@ static struct http_listener_config listener_config(struct assembly *s,
         .proxy = proxy_behavior(l->proxy_protocol_behavior),
         .trusts_proxy = trusts_proxy,
         .trust_ctx = &l->proxy_protocol_authorized_addrs,
-        .user = rules,
     };
     if (l->tls_disable || l->type == CONFIG_UNIX)
         return c;
     c.tls_cert_file = l->tls_cert_file;
     c.tls_key_file = l->tls_key_file;
     c.tls_client_ca_file = l->tls_client_ca_file;
-    c.tls_cipher_suites = strs_join(s->arena, &l->tls_cipher_suites, STR(":"));
+    c.tls_cipher_suites = strs_join(a, &l->tls_cipher_suites, STR(":"));
     c.tls_min_version = tls_version(l->tls_min_version);
     c.tls_max_version = tls_version(l->tls_max_version);
     c.tls_prefer_server_cipher_suites = l->tls_prefer_server_cipher_suites;
@@ -229,7 +227,8 @@ static int listen_all(struct assembly *s, struct err *err)
             .open_metrics = l->unauthenticated_metrics_access,
             .max_request_ns = l->max_request_duration_ns,
         };
-        struct http_listener_config config = listener_config(s, l, &s->listener_rules[i]);
+        struct http_listener_config config = assemble_listener(s->arena, l);
+        config.user = &s->listener_rules[i];
         if (http_listen(s->http, &config, &s->listeners[i], err) < 0)
             return err_prefix(err, "Error initializing listener of type %s",
                               l->type == CONFIG_UNIX ? "unix" : "tcp");
@@ -247,7 +246,7 @@ int assemble(const struct config *config, struct assembly **out, struct err *err
         return err_set(err, ERR_NOMEM, "out of memory");
     }
     s->config = config;
-    if (check_support(config, err) < 0 || read_telemetry(s, err) < 0 || open_storage(s, err) < 0
+    if (assemble_check(config, err) < 0 || read_telemetry(s, err) < 0 || open_storage(s, err) < 0
         || make_core(s, err) < 0 || start_statsd(s, err) < 0 || listen_all(s, err) < 0) {
         disassemble(s);
         return -1;
