@@ -230,8 +230,9 @@ static void gives_up_after_the_last_try(void **state)
 static void refuses_answers_that_are_broken(void **state)
 {
     static const char *const broken[] = {
-        "nonsense\r\n\r\n", "HTTP/1.1 x\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n"
-        "Connection: close\r\n\r\nshort",
+        "nonsense\r\n\r\n", "HTTP/1.1 x\r\n\r\n",
+        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n"
+         "Connection: close\r\n\r\nshort"),
         "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",

@@ -4,26 +4,36 @@
 
 #define JSON_TYPE "application/json"
 
+size_t answer_headers(const struct call *c, struct http_header *out)
+{
+    size_t n = 0;
+    out[n++] = (struct http_header){ STR("Cache-Control"), STR("no-store") };
+    if (c->origin.n > 0) {
+        out[n++] = (struct http_header){ STR("Access-Control-Allow-Origin"), c->origin };
+        out[n++] = (struct http_header){ STR("Vary"), STR("Origin") };
+    }
+    return n;
+}
+
 void answer_send(struct call *c, int status, const char *content_type, struct str body)
 {
-    struct http_header headers[] = {
-        { STR("Cache-Control"), STR("no-store") },
-        { STR("Content-Type"), str_of(content_type) },
-    };
+    struct http_header headers[ANSWER_HEADERS + 1];
+    size_t n = answer_headers(c, headers);
+    headers[n++] = (struct http_header){ STR("Content-Type"), str_of(content_type) };
     struct http_reply reply = {
         .status = status,
         .headers = headers,
-        .n_headers = ARRAY_LEN(headers),
+        .n_headers = n,
         .body = body,
     };
     http_answer(c->x, &reply);
 }
 
-/* The text into the exchange's arena, so that the buffer can go. */
-static void send_buf(struct call *c, int status, const struct buf *text)
+/* The text becomes the exchange's, which wipes it once it is sent. */
+static void send_buf(struct call *c, int status, struct buf *text)
 {
-    struct str body = arena_dup(c->arena, buf_str(text));
-    if (text->failed || body.p == NULL)
+    struct str body = arena_take(c->arena, text);
+    if (body.p == NULL)
         answer_send(c, 500, JSON_TYPE, STR("{\"errors\":[\"out of memory\"]}\n"));
     else
         answer_send(c, status, JSON_TYPE, body);
@@ -76,14 +86,16 @@ void answer_redirect(struct call *c, int status, struct str location)
                                                status == 301 ? "Moved Permanently"
                                                              : "Temporary Redirect")
                                 : STR("");
-    struct http_header headers[] = {
-        { STR("Location"), location },
-        { STR("Content-Type"), STR("text/html; charset=utf-8") },
-    };
+    struct http_header headers[ANSWER_HEADERS + 2];
+    size_t n = answer_headers(c, headers);
+    headers[n++] = (struct http_header){ STR("Location"), location };
+    if (with_body)
+        headers[n++] = (struct http_header){ STR("Content-Type"),
+                                             STR("text/html; charset=utf-8") };
     struct http_reply reply = {
         .status = status,
         .headers = headers,
-        .n_headers = with_body ? 2 : 1,
+        .n_headers = n,
         .body = text,
     };
     http_answer(c->x, &reply);

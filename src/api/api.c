@@ -7,7 +7,6 @@
 #include "api/monitor.h"
 #include "api/ui.h"
 #include "base/epoch.h"
-#include "base/metric.h"
 #include "core/handle.h"
 
 int api_new(const struct api_settings *settings, struct api **out, struct err *err)
@@ -86,6 +85,8 @@ static bool has_control(struct str path)
 static void answer_here(struct call *c)
 {
     struct str decoded, cleaned;
+    if (cors_answers(c))
+        return;
     if (url_decode_path(c->arena, c->x->req.path, &decoded) < 0) {
         answer_error(c, 400, STR(""));
         return;
@@ -123,10 +124,11 @@ static void answer_here(struct call *c)
 static void on_worker(void *ctx, struct http_exchange *x)
 {
     struct call c = { .api = ctx, .x = x, .arena = x->req.arena };
-    int64_t deadline = read_deadline_ns(&x->req);
+    struct err late = { ERR_TIMEOUT, "context deadline exceeded" };
+    int64_t deadline = read_deadline_ns(&c);
     /* It waited for a worker for so long that nobody may wait for its answer any more. */
-    if (deadline != 0 && metric_now_ns() > deadline)
-        answer_error(&c, 500, STR("context deadline exceeded"));
+    if (deadline != 0 && clock_now_ns(c.api->settings.core->clock) > deadline)
+        answer_failure(&c, &late);
     else
         answer_here(&c);
 }
@@ -134,5 +136,6 @@ static void on_worker(void *ctx, struct http_exchange *x)
 void api_handle(void *ctx, struct http_exchange *x)
 {
     struct call c = { .api = ctx, .x = x, .arena = x->req.arena, .on_loop = true };
+    x->seen_ns = clock_now_ns(c.api->settings.core->clock);
     answer_here(&c);
 }

@@ -21,6 +21,7 @@ struct call {
     struct arena *arena;
     struct str path;        /* below /v1/, decoded */
     struct url_query query;
+    struct str origin;      /* to be told in the answer: the request crosses origins */
     bool on_loop;           /* must not wait */
 };
 
@@ -41,6 +42,15 @@ void answer_redirect(struct call *c, int status, struct str location);
 /* What the pipeline returned. */
 void answer_logical(struct call *c, struct request *req, struct response *resp, int result);
 
+/* The headers of every answer into ${out}, which has room for ANSWER_HEADERS; their number. */
+enum { ANSWER_HEADERS = 3 };
+size_t answer_headers(const struct call *c, struct http_header *out);
+
+/* ---- cors.c ---- */
+
+/* True when the request was answered: a preflight, or an origin that may not call. */
+bool cors_answers(struct call *c) MUST_USE;
+
 /* ---- status.c ---- */
 int status_of(enum err_code code);
 /* True when the client sees only the status. */
@@ -50,8 +60,11 @@ bool status_hides_text(enum err_code code);
 
 /* The token that the headers carry, or empty. */
 struct str read_token(const struct http_request *h);
-/* When the listener's max_request_duration ends, on the monotonic clock; 0: never. */
-int64_t read_deadline_ns(const struct http_request *h);
+/*
+ * Unix time at which the listener's max_request_duration is over, the wait for a worker counted in;
+ * 0: never.
+ */
+int64_t read_deadline_ns(const struct call *c);
 /*
  * The request that the exchange means; -1: ${status} and err->msg are the answer.
  */

@@ -12,12 +12,10 @@ static bool is_sealed(struct call *c)
 
 static void stream(struct call *c, struct watcher *w)
 {
-    struct http_header headers[] = {
-        { STR("Cache-Control"), STR("no-store") },
-        { STR("Content-Type"), STR("text/plain; charset=utf-8") },
-    };
-    struct http_reply head = { .status = 200, .headers = headers,
-                               .n_headers = ARRAY_LEN(headers) };
+    struct http_header headers[ANSWER_HEADERS + 1];
+    size_t n = answer_headers(c, headers);
+    headers[n++] = (struct http_header){ STR("Content-Type"), STR("text/plain; charset=utf-8") };
+    struct http_reply head = { .status = 200, .headers = headers, .n_headers = n };
     struct monitor *m = c->api->monitor;
     int more = 0;
     http_stream_begin(c->x, &head);

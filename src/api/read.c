@@ -1,4 +1,6 @@
 /* What an HTTP request means: operation, fields, token, wrapping. */
+#include <stdlib.h>
+
 #include "api/call.h"
 #include "api/peer.h"
 #include "base/clock.h"
@@ -17,16 +19,6 @@ struct str read_token(const struct http_request *h)
                                                      : (struct str){ NULL, 0 };
 }
 
-int64_t read_deadline_ns(const struct http_request *h)
-{
-    const struct api_listener *rules = http_listener_user(h->listener);
-    int64_t deadline;
-    if (rules == NULL || rules->max_request_ns <= 0
-        || __builtin_add_overflow(h->arrived_ms * 1000000, rules->max_request_ns, &deadline))
-        return 0;
-    return deadline;
-}
-
 /* Go's strconv.ParseBool. */
 static int go_bool(struct str s)
 {
@@ -41,23 +33,44 @@ static int go_bool(struct str s)
     return -1;
 }
 
-/* Query parameters are fields; a repeated one is a list. */
+/* By name; pairs of one name stay in their order. */
+static int pair_cmp(const void *a, const void *b)
+{
+    const struct url_pair *const *x = a, *const *y = b;
+    int order = str_cmp((*x)->name, (*y)->name);
+    return order != 0 ? order : (*x > *y) - (*x < *y);
+}
+
+/* A value for the ${n} pairs of one name: a text, or a list when there are several. */
+static struct json *pairs_value(struct arena *a, const struct url_pair **pairs, size_t n)
+{
+    if (n == 1)
+        return json_str(a, pairs[0]->value);
+    struct json *list = json_array(a);
+    for (size_t i = 0; i < n; i++)
+        json_add_str(list, pairs[i]->value);
+    return list;
+}
+
+/*
+ * Query parameters are fields; a repeated one is a list.  They are sorted rather than looked for
+ * one by one: strangers send as many as a body holds.
+ */
 static struct json *query_fields(struct call *c)
 {
     struct json *o = json_object(c->arena);
-    for (size_t i = 0; i < c->query.n; i++) {
-        struct json *value = json_str(c->arena, c->query.v[i].value);
-        struct json *there = json_get(o, c->query.v[i].name);
-        if (there == NULL) {
-            json_append(o, c->query.v[i].name, value);
-        } else if (there->type == JSON_ARRAY) {
-            json_add(there, value);
-        } else {
-            struct json *list = json_array(c->arena);
-            json_add_str(list, there->text);
-            json_add(list, value);
-            json_set(o, c->query.v[i].name, list);
-        }
+    const struct url_query *q = &c->query;
+    const struct url_pair **sorted = arena_array(c->arena, q->n, sizeof(struct url_pair *));
+    if (sorted == NULL)
+        return o;
+    for (size_t i = 0; i < q->n; i++)
+        sorted[i] = &q->v[i];
+    if (q->n > 0)
+        qsort(sorted, q->n, sizeof(struct url_pair *), pair_cmp);
+    for (size_t i = 0, n; i < q->n; i += n) {
+        for (n = 1; i + n < q->n && str_eq(sorted[i + n]->name, sorted[i]->name);)
+            n++;
+        json_append(o, sorted[i]->name, pairs_value(c->arena, sorted + i, n));
     }
     return o;
 }
@@ -191,6 +204,16 @@ static int check_override(const struct http_request *h, int *status, struct err 
                    STR_ARG(value));
 }
 
+int64_t read_deadline_ns(const struct call *c)
+{
+    const struct api_listener *rules = http_listener_user(c->x->req.listener);
+    int64_t deadline;
+    if (rules == NULL || rules->max_request_ns == 0
+        || __builtin_add_overflow(c->x->seen_ns, rules->max_request_ns, &deadline))
+        return 0;
+    return deadline;
+}
+
 int read_request(struct call *c, struct request **out, int *status, struct err *err)
 {
     const struct http_request *h = &c->x->req;
@@ -212,7 +235,7 @@ int read_request(struct call *c, struct request **out, int *status, struct err *
         .token = read_token(h),
         .peer = peer,
         .now_ns = clock_now_ns(c->api->settings.core->clock),
-        .deadline_ns = read_deadline_ns(h),
+        .deadline_ns = read_deadline_ns(c),
         .may_block = !c->on_loop,
         .headers = (const struct request_header *)h->headers,
         .n_headers = h->n_headers,

@@ -17,14 +17,6 @@ void init_get(struct call *c)
     answer_json(c, 200, o);
 }
 
-static struct strs string_list(struct arena *a, const struct json *array)
-{
-    struct strs out = { 0 };
-    for (const struct json *v = json_first(array); v != NULL; v = v->next)
-        strs_add(a, &out, v->text);
-    return out;
-}
-
 static void put_shares(struct call *c, struct json *o, const struct strs *shares)
 {
     struct json *hex = json_put_array(o, "keys");
@@ -48,7 +40,7 @@ void init_put(struct call *c)
         .config = { .type = STR("shamir"),
                     .shares = json_get_int(body, "secret_shares", 0),
                     .threshold = json_get_int(body, "secret_threshold", 0),
-                    .pgp_keys = string_list(c->arena, json_member(body, "pgp_keys")) },
+                    .pgp_keys = json_strs(c->arena, json_member(body, "pgp_keys")) },
         .root_token_pgp_key = json_get_str(body, "root_token_pgp_key"),
     };
     if (lifecycle_init(c->api->settings.lifecycle, c->arena, &want, &made, &err) < 0) {

@@ -22,7 +22,7 @@ struct api_listener {
     bool reject_not_present, reject_not_authorized;
     bool require_request_header; /* X-Vault-Request: true */
     bool open_metrics;           /* sys/metrics without a token */
-    int64_t max_request_ns;      /* from a request's arrival; 0: no limit */
+    int64_t max_request_ns;      /* max_request_duration; 0: no limit */
 };
 
 #endif

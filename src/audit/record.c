@@ -1,6 +1,7 @@
 /* Audit entries, member by member as Vault writes them (docs/audit). */
 #include "audit/record.h"
 
+#include "audit/jsonx.h"
 #include "codec/base64.h"
 #include "codec/timefmt.h"
 #include "crypto/digest.h"
@@ -192,7 +193,7 @@ static struct json *wrap_object(struct print *p, const struct wrap_info *w)
 {
     struct json *o = ordered(p);
     json_put_int(o, "ttl", w->ttl_s);
-    put_hashed(p, o, "token", w->token);
+    put_hashed(p, o, "token", w->inner_token.n > 0 ? w->inner_token : w->token);
     put_accessor(p, o, "accessor", w->accessor);
     json_put_str(o, "creation_time", time_format(p->a, w->created_ns));
     put_text(o, "creation_path", w->creation_path);
@@ -238,6 +239,14 @@ static struct json *response_object_of(struct print *p)
     return o;
 }
 
+static int print_xml(const struct json *o, struct arena *a, struct buf *out, struct err *err)
+{
+    AUTO(buf_free) struct buf text = { 0 };
+    json_print(o, &text);
+    TRY(buf_check(&text, err));
+    return jsonx_print(a, buf_str(&text), out, err);
+}
+
 int record_print(const struct record *r, const struct record_format *f, struct arena *a,
                  struct buf *out, struct err *err)
 {
@@ -255,6 +264,8 @@ int record_print(const struct record *r, const struct record_format *f, struct a
     if (p.failed)
         return err_set(err, ERR_INTERNAL, "an audit entry could not be hashed");
     buf_add(out, f->prefix);
+    if (f->jsonx)
+        return print_xml(o, a, out, err);
     json_print(o, out);
     return buf_check(out, err);
 }

@@ -12,6 +12,7 @@ struct record_format {
     struct str prefix;  /* before each entry */
     bool raw;           /* log_raw: nothing is hashed */
     bool hmac_accessor;
+    bool jsonx;         /* XML instead of JSON */
     bool elide_list;    /* elide_list_responses: counts instead of names */
 };
 

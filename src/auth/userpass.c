@@ -26,16 +26,6 @@ static struct str user_key(struct arena *a, struct str name)
     return arena_cat(a, STR("user/"), name);
 }
 
-static struct strs texts(struct arena *a, const struct json *list)
-{
-    struct strs out = { 0 };
-
-    for (const struct json *v = json_first(list); v != NULL; v = v->next)
-        if (v->type == JSON_STRING)
-            strs_add(a, &out, v->text);
-    return out;
-}
-
 static struct json *texts_or_null(struct arena *a, const struct strs *list)
 {
     struct json *array = json_array(a);
@@ -73,8 +63,8 @@ static int user_decode(struct request *req, struct str text, struct user *u)
     *u = (struct user){
         .password_hash = hash,
         .password = json_get_str(v, "Password"),
-        .policies = texts(req->arena, json_member(v, "Policies")),
-        .bound_cidrs = texts(req->arena, json_member(v, "BoundCIDRs")),
+        .policies = json_strs(req->arena, json_member(v, "Policies")),
+        .bound_cidrs = json_strs(req->arena, json_member(v, "BoundCIDRs")),
         .ttl_s = json_get_int(v, "TTL", 0) / NS,
         .max_ttl_s = json_get_int(v, "MaxTTL", 0) / NS,
     };

@@ -13,8 +13,15 @@ struct chunk {
     _Alignas(16) char bytes[];
 };
 
+/* Bytes taken over; itself in a chunk. */
+struct taken {
+    struct taken *older;
+    struct buf bytes;
+};
+
 struct arena {
     struct chunk *newest;
+    struct taken *taken;
     bool failed;
 };
 
@@ -47,6 +54,9 @@ struct arena *arena_new(void)
 
 void arena_reset(struct arena *a)
 {
+    for (struct taken *t = a->taken; t != NULL; t = t->older)
+        buf_free(&t->bytes);
+    a->taken = NULL;
     struct chunk *c = a->newest;
     while (c->older != NULL) {
         struct chunk *older = c->older;
@@ -132,6 +142,20 @@ struct str arena_cat(struct arena *a, struct str first, struct str second)
         memcpy(p + first.n, second.p, second.n);
     p[first.n + second.n] = 0;
     return (struct str){ p, first.n + second.n };
+}
+
+struct str arena_take(struct arena *a, struct buf *b)
+{
+    struct taken *t = b->failed ? NULL : arena_alloc(a, sizeof *t);
+    if (t == NULL) {
+        a->failed = true;
+        buf_free(b);
+        return (struct str){ NULL, 0 };
+    }
+    t->older = a->taken;
+    t->bytes = buf_take(b);
+    a->taken = t;
+    return buf_str(&t->bytes);
 }
 
 struct str arena_printf(struct arena *a, const char *format, ...)

@@ -3,6 +3,7 @@
 #define BASE_ARENA_H
 
 #include "base/attr.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -30,6 +31,12 @@ struct str arena_cat(struct arena *a, struct str first, struct str second);
 struct str arena_printf(struct arena *a, const char *format, ...) PRINTF_LIKE(2, 3);
 /* NUL-terminated copy, for library calls; NULL also when ${s} holds a NUL. */
 char *arena_cstr(struct arena *a, struct str s);
+
+/*
+ * Take over the bytes of ${b}, which is { 0 } afterwards, uncopied; wiped and released with the
+ * rest.  Without memory (also when ${b} ran out of it) as the copies above.
+ */
+struct str arena_take(struct arena *a, struct buf *b);
 
 /* True once any allocation failed; builders check this once, at their end. */
 bool arena_failed(const struct arena *a);

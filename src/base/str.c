@@ -42,6 +42,8 @@ ptrdiff_t str_rfind_byte(struct str s, char c)
 
 ptrdiff_t str_find(struct str s, struct str needle)
 {
+    if (needle.n == 0 || s.n < needle.n)
+        return needle.n == 0 ? 0 : -1;
     const char *at = memmem(s.p, s.n, needle.p, needle.n);
     return at == NULL ? -1 : at - s.p;
 }

@@ -52,9 +52,8 @@ const struct command command_monitor = {
     .name = "monitor",
     .usage = "monitor [options]",
     .summary = "Stream log messages from a Vault server",
-    .help = "  Shows the lines of the server's log as they come, until it is interrupted. It needs a "
-            "token\n"
-            "  that may read sys/monitor.\n\n"
+    .help = "  Shows the lines of the server's log as they come, until it is interrupted.\n"
+            "  It needs a token that may read sys/monitor.\n\n"
             "      $ vault monitor -log-level=debug",
     .run = monitor_run,
     .options = COMMAND_HTTP,

@@ -80,7 +80,7 @@ static bool is_prefixed_int(struct str s)
         return false;
     int kind = tolower((unsigned char)s.p[at + 1]);
     for (size_t i = at + 2; i < s.n; i++) {
-        int c = s.p[i];
+        int c = (unsigned char)s.p[i];
         bool fits = kind == 'x' ? isxdigit(c) != 0
                   : kind == 'o' ? c >= '0' && c <= '7'
                   : kind == 'b' ? c == '0' || c == '1' : false;

@@ -94,22 +94,58 @@ static void link_last(struct json *container, struct json *v)
     container->count++;
 }
 
-/* Recursion is as deep as the tree, which for parsed text is at most 10,000 small frames. */
-struct json *json_copy(struct arena *a, const struct json *v)
+/* The node without its members. */
+static struct json *copy_node(struct arena *a, const struct json *v)
 {
-    struct json *copy = v == NULL ? NULL : make(a, v->type);
+    struct json *copy = make(a, v->type);
     if (copy == NULL)
         return NULL;
     copy->truth = v->truth;
     copy->keep_order = v->keep_order;
     copy->text = arena_dup(a, v->text);
-    for (const struct json *child = v->first; child != NULL; child = child->next) {
-        struct json *twin = json_copy(a, child);
+    return copy;
+}
+
+/* A container under way: its next member, and the copy that receives it. */
+struct level {
+    const struct json *next;
+    struct json *to;
+    struct level *above;
+};
+
+/* No recursion: clients send trees deeper than a worker's stack. */
+struct json *json_copy(struct arena *a, const struct json *v)
+{
+    struct json *copy = v == NULL ? NULL : copy_node(a, v);
+    if (copy == NULL)
+        return NULL;
+    struct level outermost = { v->first, copy, NULL }, *at = &outermost, *spare = NULL;
+    while (at != NULL) {
+        const struct json *child = at->next;
+        if (child == NULL) {
+            struct level *done = at;
+            at = done->above;
+            if (done != &outermost) {
+                done->above = spare;
+                spare = done;
+            }
+            continue;
+        }
+        at->next = child->next;
+        struct json *twin = copy_node(a, child);
         if (twin == NULL)
             return NULL;
-        if (v->type == JSON_OBJECT)
+        if (at->to->type == JSON_OBJECT)
             twin->key = arena_dup(a, child->key);
-        link_last(copy, twin);
+        link_last(at->to, twin);
+        if (child->first == NULL)
+            continue;
+        struct level *below = spare != NULL ? spare : arena_alloc(a, sizeof *below);
+        if (below == NULL)
+            return NULL;
+        spare = spare != NULL ? spare->above : NULL;
+        *below = (struct level){ child->first, twin, at };
+        at = below;
     }
     return copy;
 }
@@ -298,4 +334,28 @@ bool json_to_double(const struct json *v, double *out)
         return false;
     *out = value;
     return true;
+}
+
+void json_put_strs(struct json *object, const char *key, const struct strs *list)
+{
+    struct json *array = json_put_array(object, key);
+    for (size_t i = 0; i < list->n; i++)
+        json_add_str(array, list->v[i]);
+}
+
+void json_put_strs_or_null(struct json *object, const char *key, const struct strs *list)
+{
+    if (list->n == 0)
+        json_put_null(object, key);
+    else
+        json_put_strs(object, key, list);
+}
+
+struct strs json_strs(struct arena *a, const struct json *array)
+{
+    struct strs out = { 0 };
+    for (const struct json *v = json_first(array); v != NULL; v = v->next)
+        if (v->type == JSON_STRING || v->type == JSON_NUMBER)
+            strs_add(a, &out, v->text);
+    return out;
 }

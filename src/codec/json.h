@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "base/strs.h"
 
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT, JSON_RAW };
 
@@ -74,6 +75,9 @@ void json_put_int(struct json *object, const char *key, int64_t v);
 void json_put_str(struct json *object, const char *key, struct str v);
 void json_put_text(struct json *object, const char *key, const char *v);
 void json_put(struct json *object, const char *key, struct json *v);
+/* A list of texts; the second puts null for an empty one, as Go prints a nil slice. */
+void json_put_strs(struct json *object, const char *key, const struct strs *list);
+void json_put_strs_or_null(struct json *object, const char *key, const struct strs *list);
 /* A new, empty child; returned. */
 struct json *json_put_object(struct json *object, const char *key);
 struct json *json_put_array(struct json *object, const char *key);
@@ -87,6 +91,8 @@ struct json *json_add_object(struct json *array);
 /* Reading.  All accept NULL and a value of another type, and then say "absent". */
 struct json *json_get(const struct json *object, struct str key);
 struct json *json_member(const struct json *object, const char *key);
+/* The texts of an array's strings, and its numbers as text; borrowed from the tree. */
+struct strs json_strs(struct arena *a, const struct json *array);
 /* Member as text; empty when absent or no string. */
 struct str json_get_str(const struct json *object, const char *key);
 /* Member as a whole number; ${otherwise} when absent, no number, or not whole. */

@@ -55,22 +55,28 @@ static const bool odd_byte[256] = {
     ['>'] = true,      ['&'] = true, [128 ... 255] = true,
 };
 
+#ifdef __SSE2__
+/* A bit for each byte that is not. */
+static inline int odd_bytes(__m128i v)
+{
+    __m128i odd = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+                               _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+    odd = _mm_or_si128(odd, _mm_cmpeq_epi8(v, _mm_set1_epi8('&')));
+    /* '<' and '>' differ in the bit of value 2 alone. */
+    __m128i angle = _mm_and_si128(v, _mm_set1_epi8(~2));
+    odd = _mm_or_si128(odd, _mm_cmpeq_epi8(angle, _mm_set1_epi8('<')));
+    odd = _mm_or_si128(odd, _mm_cmplt_epi8(v, _mm_set1_epi8(' ')));
+    return _mm_movemask_epi8(odd);
+}
+#endif
+
 /* How many bytes from ${p} on are written as they are. */
 static size_t plain_run(const char *p, size_t n)
 {
     size_t i = 0;
 #ifdef __SSE2__
-    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
-    const __m128i amp = _mm_set1_epi8('&'), space = _mm_set1_epi8(' ');
-    const __m128i angle = _mm_set1_epi8('<'), two = _mm_set1_epi8(~2);
     for (; n - i >= 16; i += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-        __m128i odd = _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash));
-        odd = _mm_or_si128(odd, _mm_cmpeq_epi8(v, amp));
-        /* '<' and '>' differ in the bit of value 2 alone. */
-        odd = _mm_or_si128(odd, _mm_cmpeq_epi8(_mm_and_si128(v, two), angle));
-        odd = _mm_or_si128(odd, _mm_cmplt_epi8(v, space));
-        int mask = _mm_movemask_epi8(odd);
+        int mask = odd_bytes(_mm_loadu_si128((const __m128i *)(const void *)(p + i)));
         if (mask != 0)
             return i + (size_t)__builtin_ctz((unsigned)mask);
     }
@@ -151,9 +157,47 @@ static void put_string(struct buf *out, struct str s, bool html)
     put_byte(out, '"');
 }
 
+#ifdef __SSE2__
+/* 4 to 16 bytes in one register, those in the middle perhaps twice. */
+static __m128i load_short(const char *p, size_t n)
+{
+    if (n >= 8) {
+        uint64_t low, high;
+        memcpy(&low, p, 8);
+        memcpy(&high, p + n - 8, 8);
+        return _mm_set_epi64x((long long)high, (long long)low);
+    }
+    uint32_t low, high;
+    memcpy(&low, p, 4);
+    memcpy(&high, p + n - 4, 4);
+    return _mm_set1_epi64x((long long)((uint64_t)high << 32 | low));
+}
+#endif
+
+/* Is the whole of it written as it is? Names mostly are, and most are short. */
+static bool is_plain(struct str s)
+{
+#ifdef __SSE2__
+    if (s.n >= 4 && s.n < 16)
+        return odd_bytes(load_short(s.p, s.n)) == 0;
+#endif
+    return plain_run(s.p, s.n) == s.n;
+}
+
 void json_print_string(struct str s, struct buf *out)
 {
-    put_string(out, s, true);
+    if (!is_plain(s)) {
+        put_string(out, s, true);
+        return;
+    }
+    if (out->cap - out->n < s.n + 2 && buf_reserve(out, s.n + 2) < 0)
+        return;
+    char *p = out->p + out->n;
+    *p++ = '"';
+    if (s.n > 0)
+        memcpy(p, s.p, s.n);
+    p[s.n] = '"';
+    out->n += s.n + 2;
 }
 
 /* ------------------------------------------------------------------- stacks */

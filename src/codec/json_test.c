@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include <pthread.h>
+
 #include "codec/json.h"
 
 static struct arena *arena_of(void **state)
@@ -307,6 +309,32 @@ static void ten_thousand_levels_are_the_most(void **state)
     assert_string_equal(err.msg, "invalid character '[' exceeded max depth");
 }
 
+static void *copy_and_print(void *ctx)
+{
+    struct json *v = ctx;
+    AUTO(arena_drop) struct arena *a = arena_new();
+    AUTO(buf_free) struct buf out = { 0 };
+    json_print(json_copy(a, v), &out);
+    return out.n > 0 && !out.failed ? v : NULL;
+}
+
+static void the_deepest_tree_is_copied_on_a_small_stack(void **state)
+{
+    AUTO(buf_free) struct buf deep = { 0 };
+    struct json *v;
+    pthread_attr_t attr;
+    pthread_t thread;
+    void *done = NULL;
+    nested(&deep, 10000);
+    assert_int_equal(json_parse_all(arena_of(state), buf_str(&deep), &v, NULL), 0);
+    assert_int_equal(pthread_attr_init(&attr), 0);
+    assert_int_equal(pthread_attr_setstacksize(&attr, 128 * 1024), 0);
+    assert_int_equal(pthread_create(&thread, &attr, copy_and_print, v), 0);
+    assert_int_equal(pthread_join(thread, &done), 0);
+    pthread_attr_destroy(&attr);
+    assert_ptr_equal(done, v);
+}
+
 /* ----------------------------------------------------------------- writing */
 
 static void strings_are_escaped_as_go_escapes_them(void **state)
@@ -515,9 +543,35 @@ static void equality_ignores_the_order_of_members_alone(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, new_arena, drop_arena)
 
+/* Short strings are looked at in one piece, with the ends overlapping: every place counts. */
+static void a_short_string_is_escaped_wherever_its_odd_byte_stands(void **state)
+{
+    static const char fill[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    static const struct { char odd; const char *text; } cases[] = {
+        { '"', "\\\"" },      { '\\', "\\\\" },    { '<', "\\u003c" },
+        { '>', "\\u003e" },   { '&', "\\u0026" },   { '\n', "\\n" },
+        { 1, "\\u0001" },     { (char)0xff, "\\ufffd" }, { 'b', "b" },
+    };
+    for (size_t n = 1; n < sizeof fill; n++) {
+        for (size_t i = 0; i < n * ARRAY_LEN(cases); i++) {
+            AUTO(buf_free) struct buf out = { 0 };
+            char text[sizeof fill], want[64];
+            size_t at = i % n;
+            memcpy(text, fill, n);
+            text[at] = cases[i / n].odd;
+            snprintf(want, sizeof want, "\"%.*s%s%.*s\"", (int)at, fill, cases[i / n].text,
+                     (int)(n - 1 - at), fill);
+            json_print_string((struct str){ text, n }, &out);
+            assert_int_equal(out.n, strlen(want));
+            assert_memory_equal(out.p, want, out.n);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_short_string_is_escaped_wherever_its_odd_byte_stands),
         TEST(what_it_reads_it_writes_sorted),
         TEST(numbers_keep_their_text),
         TEST(strings_lose_their_escapes),
@@ -532,6 +586,8 @@ int main(void)
         TEST(a_cut_value_reads_as_that_of_gos_decoder),
         TEST(a_nul_ends_nothing),
         TEST(ten_thousand_levels_are_the_most),
+        TEST(the_deepest_tree_is_copied_on_a_small_stack),
+        TEST(the_deepest_tree_is_copied_on_a_small_stack),
         TEST(strings_are_escaped_as_go_escapes_them),
         TEST(every_ascii_byte_is_written_alike_at_every_place),
         TEST(pretty_text_is_indented_and_not_html_escaped),

@@ -11,7 +11,9 @@
 #include "core/policy_store.h"
 #include "core/token.h"
 
+struct browser;
 struct telemetry;
+struct wrapkey;
 
 /* What the server was started with; immutable, outlives everything. */
 struct core_settings {
@@ -41,6 +43,8 @@ struct active {
     struct policy_store *policies;
     struct broker *broker;
     struct identity *identity;
+    struct browser *browser;
+    struct wrapkey *wrapkey; /* signs wrapping tokens of JWT shape */
     struct keylock *locks;   /* for read-change-write in sys/ */
     struct str cluster_id, cluster_name;
 };

@@ -146,6 +146,7 @@ static int load_salt(struct broker *b, struct held *h, struct err *err)
         .salt = h->salt,
         .prefix = json_get_str(h->e.options, "prefix"),
         .raw = option_on(h->e.options, "log_raw", false),
+        .jsonx = str_is(json_get_str(h->e.options, "format"), "jsonx"),
         .hmac_accessor = option_on(h->e.options, "hmac_accessor", true),
         .elide_list = option_on(h->e.options, "elide_list_responses", false),
     };
@@ -162,7 +163,7 @@ static int held_settle(struct broker *b, struct held *h, struct err *err)
     if (h->kind == NULL)
         return err_set(err, ERR_BAD_REQUEST, "unknown backend type: \"" STR_FMT "\"",
                        STR_ARG(h->e.type));
-    if (format.n > 0 && !str_is(format, "json"))
+    if (format.n > 0 && !str_is(format, "json") && !str_is(format, "jsonx"))
         return err_set(err, ERR_BAD_REQUEST, "unknown format type \"" STR_FMT "\"",
                        STR_ARG(format));
     return 0;

@@ -149,14 +149,22 @@ static int check_patience(const struct active *on, struct request *req)
 }
 
 /*
- * The engine's part, unless it is too late for it; ${start_ns} becomes the time of its end.  What
- * has begun is not broken off: it would leave a change half done.
+ * max_request_duration: is the time over?  A stage that has begun is finished, for half of a write
+ * helps nobody.
  */
-static int call_route(struct request *req, struct response *resp, int64_t *start_ns)
+static int check_time(const struct active *on, struct request *req)
+{
+    if (req->deadline_ns == 0 || clock_now_ns(on->settings->clock) < req->deadline_ns)
+        return 0;
+    return err_set(&req->err, ERR_TIMEOUT, "context deadline exceeded");
+}
+
+/* The engine's part; ${start_ns} becomes the time of its end. */
+static int call_route(const struct active *on, struct request *req, struct response *resp,
+                      int64_t *start_ns)
 {
     const struct mount *m = req->mount;
-    if (req->deadline_ns != 0 && *start_ns > req->deadline_ns)
-        return err_set(&req->err, ERR_INTERNAL, "context deadline exceeded");
+    TRY(check_time(on, req));
     int result = req->op == OP_HELP ? help_answer(req, m->engine, resp) : route_call(req, resp);
     if (m != NULL && req->op <= OP_DELETE)
         *start_ns = metric_since(m->metrics[req->op], *start_ns);
@@ -166,7 +174,7 @@ static int call_route(struct request *req, struct response *resp, int64_t *start
 /* Stages 9 and 10 for a request whose caller is known and permitted. */
 static int work(const struct active *on, struct request *req, struct response *resp, int64_t *at_ns)
 {
-    int result = call_route(req, resp, at_ns);
+    int result = call_route(on, req, resp, at_ns);
     if (result <= 0) {
         if (result < 0 && !is_bare(req->err.code))
             wrap_error(&req->err);
@@ -217,6 +225,7 @@ static int admit(const struct active *on, struct request *req, const struct toke
                  bool *last, bool *bare)
 {
     *bare = true;
+    TRY(check_time(on, req));
     TRY(identify(on, req, e));
     if (!req->may_block && (*e)->num_uses != 0)
         return err_set(&req->err, ERR_MUST_WAIT, "a use must be counted");
@@ -285,7 +294,7 @@ static int without_token(const struct active *on, struct request *req, struct re
     TRY(check_patience(on, req));
     if (broker_log_request(on->broker, req, NULL, NULL, &audit) < 0)
         return err_set(&req->err, ERR_INTERNAL, "1 error occurred:\n\t* %s\n\n", audit.msg);
-    int result = call_route(req, resp, &at);
+    int result = call_route(on, req, resp, &at);
     if (result < 0 && req->err.code == ERR_MUST_WAIT)
         return -1;
     if (result > 0 && resp->auth != NULL)
@@ -308,6 +317,8 @@ int handle(struct lifecycle *l, struct request *req, struct response *resp)
     const struct active *on = lifecycle_active(l);
     if (on == NULL) {
         result = sealed(req);
+    } else if (str_starts(req->path, STR("sys/wrapping/")) && wrap_undress(on, req) < 0) {
+        result = -1;
     } else {
         router_find(on, req);
         bool open_to_all = req->route != NULL && (req->route->flags & ROUTE_NO_TOKEN) != 0;
@@ -325,13 +336,13 @@ int handle_authorize(const struct active *on, struct request *req)
     struct err audit = { 0 };
     bool last = false, bare;
     router_find(on, req);
-    if (admit(on, req, &e, &last, &bare) < 0)
-        return refuse(on, req, e, bare);
-    if (broker_log_request(on->broker, req, e, NULL, &audit) < 0)
-        return err_set(&req->err, ERR_INTERNAL, "1 error occurred:\n\t* %s\n\n", audit.msg);
-    if (last)
-        TRY(token_revoke_tree(on->tokens, req->token, &req->err));
-    return 0;
+    int result = admit(on, req, &e, &last, &bare);
+    if (result < 0)
+        result = refuse(on, req, e, bare);
+    else if (broker_log_request(on->broker, req, e, NULL, &audit) < 0)
+        result = err_set(&req->err, ERR_INTERNAL, "1 error occurred:\n\t* %s\n\n", audit.msg);
+    req->caller = NULL;
+    return last ? end_token(on, req, &(struct response){ .arena = req->arena }, result) : result;
 }
 
 int handle_internal(const struct active *on, struct request *req, struct response *resp)

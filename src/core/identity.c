@@ -200,8 +200,12 @@ static int load_case(struct identity *i, struct err *err)
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     int found = storage_get(i->view, STR("casesensitivity"), &text, err);
-    if (found <= 0)
-        return found;
+    if (found < 0)
+        return -1;
+    /* Vault writes down at the first start how names are compared. */
+    if (found == 0)
+        return storage_put(i->view, STR("casesensitivity"),
+                           STR("{\"disable_lower_cased_names\":false}\n"), err);
     TRY(json_parse(a, buf_str(&text), &o, NULL, err));
     i->case_sensitive = json_get_bool(o, "disable_lower_cased_names", false);
     return 0;

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/keylock.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/random.h"
@@ -12,6 +13,7 @@
 #include "codec/timefmt.h"
 #include "core/lease_entry.h"
 #include "core/lease_index.h"
+#include "core/token_entry.h"
 #include "core/ttl.h"
 #include "crypto/digest.h"
 
@@ -26,6 +28,7 @@ struct lease_book {
     const struct clock *clock;
     struct lease_calls calls;
     struct lease_index *index;
+    struct keylock *locks; /* by lease id: of renewals and revocations one at a time */
     atomic_bool loaded, ending;
     pthread_t loader, revoker[REVOKERS];
     bool loader_runs;
@@ -39,8 +42,17 @@ static struct str id_key(struct arena *a, struct str id)
     return arena_cat(a, STR("expire/id/"), id);
 }
 
+/* As it stands in a lease's id: the path of a list ends in a slash too many. */
+static struct str id_path(struct str path)
+{
+    while (str_ends(path, STR("/")))
+        path.n--;
+    return path;
+}
+
 static struct str token_lease_id(struct arena *a, struct str sid, struct str path)
 {
+    path = id_path(path);
     return arena_printf(a, STR_FMT "/" STR_FMT, STR_ARG(path), STR_ARG(sid));
 }
 
@@ -124,8 +136,9 @@ int lease_book_new(struct storage *sys, const struct clock *clock, const struct 
     b->clock = clock;
     b->calls = *calls;
     b->index = lease_index_new(clock);
-    if (b->index == NULL) {
-        free(b);
+    b->locks = keylock_new();
+    if (b->index == NULL || b->locks == NULL) {
+        lease_book_free(b);
         return err_set(err, ERR_NOMEM, "out of memory");
     }
     *out = b;
@@ -136,20 +149,26 @@ void lease_book_free(struct lease_book *b)
 {
     if (b == NULL)
         return;
-    lease_book_stop(b);
+    if (b->index != NULL)
+        lease_book_stop(b);
     lease_index_free(b->index);
+    keylock_free(b->locks);
     free(b);
 }
 
 /* ---- the threads ---- */
 
+static int end_lease(struct lease_book *b, struct str id, bool force, bool only_due,
+                     struct err *err);
+
 /* After the last attempt a lease stays stored, marked, off the clock: people must look at it. */
 static void give_up(struct lease_book *b, struct arena *a, struct str id)
 {
+    AUTO(keylock_release) struct keyhold hold = { 0 };
     AUTO(buf_free) struct buf text = { 0 };
     struct lease *l;
     struct err err = { 0 };
-    if (lease_load(b, a, id, &l, &err) <= 0)
+    if (keylock_hold(b->locks, id, &hold, &err) < 0 || lease_load(b, a, id, &l, &err) <= 0)
         return;
     l->irrevocable = true;
     if (lease_entry_print(a, l, &text, &err) < 0
@@ -162,7 +181,7 @@ static void give_up(struct lease_book *b, struct arena *a, struct str id)
 static void revoke_due(struct lease_book *b, struct arena *a, struct str id, int attempt)
 {
     struct err err = { 0 };
-    if (lease_revoke(b, id, false, &err) == 0)
+    if (end_lease(b, id, false, true, &err) == 0)
         return;
     LOG(&lg, ERROR, "failed to revoke lease: lease_id=" STR_FMT " attempt=%d error=%s",
         STR_ARG(id), attempt, err.msg);
@@ -191,9 +210,13 @@ int lease_book_start(struct lease_book *b, struct err *err)
     if (pthread_create(&b->loader, NULL, load_all, b) != 0)
         return err_set(err, ERR_NOMEM, "no thread to restore leases");
     b->loader_runs = true;
-    for (; b->revokers_run < REVOKERS; b->revokers_run++)
-        if (pthread_create(&b->revoker[b->revokers_run], NULL, revoke_all_due, b) != 0)
-            return err_set(err, ERR_NOMEM, "no thread to revoke leases");
+    for (; b->revokers_run < REVOKERS; b->revokers_run++) {
+        if (pthread_create(&b->revoker[b->revokers_run], NULL, revoke_all_due, b) == 0)
+            continue;
+        /* What the others use is about to go. */
+        lease_book_stop(b);
+        return err_set(err, ERR_NOMEM, "no thread to revoke leases");
+    }
     return 0;
 }
 
@@ -226,52 +249,109 @@ static void warn_capped(struct arena *a, struct response *resp, enum ttl_cap cap
                       STR_ARG(was), STR_ARG(limit));
 }
 
+/* Under which token the lease is found, and how long it may last at most. */
+static int bound_of(struct lease_book *b, const struct request *req, struct str *sid,
+                    int64_t *until_ns, struct err *err)
+{
+    const struct token_entry *e = req->caller;
+    *sid = req->token_hash;
+    *until_ns = INT64_MAX;
+    if (e == NULL || e->type != TOKEN_BATCH)
+        return 0;
+    /* A batch token is stored nowhere: its leases end with it, or with its parent. */
+    if (e->ttl_s > 0)
+        *until_ns = (e->created_s + e->ttl_s) * SECOND;
+    return b->calls.token_sid(b->calls.ctx, req->arena, e->id, sid, err);
+}
+
+/* Store the lease and its token's row, then put it on the clock. */
+static int register_stored(struct lease_book *b, struct request *req, struct lease *l,
+                           struct str sid, struct err *err)
+{
+    struct arena *a = req->arena;
+    AUTO(buf_free) struct buf text = { 0 };
+    struct storage_op ops[2];
+    size_t n = 0;
+    TRY(lease_entry_print(a, l, &text, err));
+    ops[n++] = (struct storage_op){ STORAGE_PUT, id_key(a, l->id), buf_str(&text) };
+    if (sid.n > 0) {
+        struct storage_op row = { .kind = STORAGE_PUT, .value = l->id };
+        TRY(token_row_key(b, a, sid, l->id, &row.key, err));
+        ops[n++] = row;
+    }
+    TRY(arena_check(a, err));
+    TRY(storage_commit(b->sys, ops, n, err));
+    TRY(lease_index_set(b->index, l->id, l->expires_ns, false, err));
+    /* A token revoked meanwhile has listed its leases without this one. */
+    int alive = req->token.n == 0
+                    ? 1
+                    : b->calls.token_stored(b->calls.ctx, req->token, err);
+    return alive < 0 ? -1 : alive > 0 ? 0 : err_set(err, ERR_DENIED, "permission denied");
+}
+
+/* The secret is not handed out: it must not live on either. */
+static void take_back(struct lease_book *b, const struct lease *l)
+{
+    AUTO(arena_drop) struct arena *a = arena_new();
+    struct lease *stored;
+    struct err err = { 0 };
+    int result = a == NULL ? err_set(&err, ERR_NOMEM, "out of memory")
+                           : lease_load(b, a, l->id, &stored, &err);
+    if (result > 0)
+        result = lease_revoke(b, l->id, false, &err);
+    else if (result == 0)
+        result = b->calls.revoke_secret(b->calls.ctx, l, &err);
+    if (result < 0)
+        LOG(&lg, ERROR, "failed to revoke a secret without a lease: lease_id=" STR_FMT " error=%s",
+            STR_ARG(l->id), err.msg);
+}
+
 int lease_register(struct lease_book *b, struct request *req, struct response *resp,
                    struct err *err)
 {
     AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_EXPIRE_REGISTER);
     struct arena *a = req->arena;
-    AUTO(buf_free) struct buf text = { 0 };
     char tail[ID_LEN + 1];
     struct lease_terms *terms = resp->lease;
-    struct str row;
+    struct str sid, path = id_path(req->path);
     enum ttl_cap cap;
-    int64_t max;
+    int64_t max, until_ns;
     struct ttl_terms t = { .backend = terms->ttl_s,
                            .backend_max = terms->max_ttl_s,
                            .now = clock_now_s(b->clock) };
     b->calls.mount_ttls(b->calls.ctx, req->path, &t.mount_default, &t.mount_max);
     int64_t ttl = ttl_calculate(&t, &cap, &max);
     warn_capped(a, resp, cap, terms->ttl_s, max);
-    terms->ttl_s = ttl;
     random_base62(tail, ID_LEN);
-    terms->lease_id = arena_printf(a, STR_FMT "/%s", STR_ARG(req->path), tail);
+    terms->lease_id = arena_printf(a, STR_FMT "/%s", STR_ARG(path), tail);
     if (terms->kind != NULL) {
         if (terms->internal_data == NULL)
             terms->internal_data = json_object(a);
         json_set(terms->internal_data, STR("secret_type"), json_str(a, str_of(terms->kind)));
     }
-    int64_t now_ns = clock_now_ns(b->clock);
+    const struct token_entry *e = req->caller;
     struct lease l = {
-        .id = terms->lease_id,
+        .id = resp->lease->lease_id,
         .client_token = req->token,
         .path = req->path,
-        .token_type = TOKEN_SERVICE,
+        .token_type = e != NULL && e->type == TOKEN_BATCH ? TOKEN_BATCH : TOKEN_SERVICE,
         .data = resp->data,
         .secret = terms,
-        .issued_ns = now_ns,
-        .expires_ns = now_ns + ttl * SECOND,
+        .issued_ns = clock_now_ns(b->clock),
         .renewed_ns = TIME_ZERO,
     };
-    TRY(lease_entry_print(a, &l, &text, err));
-    TRY(token_row_key(b, a, req->token_hash, l.id, &row, err));
-    struct storage_op ops[] = {
-        { STORAGE_PUT, id_key(a, l.id), buf_str(&text) },
-        { STORAGE_PUT, row, l.id },
-    };
-    TRY(arena_check(a, err));
-    TRY(storage_commit(b->sys, ops, ARRAY_LEN(ops), err));
-    return lease_index_set(b->index, l.id, l.expires_ns, false, err);
+    int result = bound_of(b, req, &sid, &until_ns, err);
+    l.expires_ns = l.issued_ns + ttl * SECOND;
+    if (result == 0 && l.expires_ns > until_ns)
+        l.expires_ns = until_ns;
+    terms->ttl_s = (l.expires_ns - l.issued_ns) / SECOND;
+    if (result == 0)
+        result = arena_check(a, err);
+    if (result == 0)
+        result = register_stored(b, req, &l, sid, err);
+    if (result < 0)
+        take_back(b, &l);
+    return result;
 }
 
 int lease_prepare_token(struct lease_book *b, struct arena *a, struct str sid, struct str path,
@@ -301,7 +381,7 @@ int lease_token_committed(struct lease_book *b, struct str sid, struct str path,
                           int64_t expires_ns, struct err *err)
 {
     AUTO(buf_free) struct buf id = { 0 };
-    buf_add(&id, path);
+    buf_add(&id, id_path(path));
     buf_byte(&id, '/');
     buf_add(&id, sid);
     TRY(buf_check(&id, err));
@@ -328,6 +408,7 @@ int lease_token_expiry(struct lease_book *b, struct str sid, struct str path, in
 {
     char small[256];
     AUTO(buf_free) struct buf large = { 0 };
+    path = id_path(path);
     struct str id = { small, path.n + 1 + sid.n };
     if (id.n <= sizeof small) {
         memcpy(small, path.p, path.n);
@@ -448,7 +529,9 @@ int lease_renew(struct lease_book *b, struct arena *a, struct str id, int64_t in
                 struct response *resp, struct err *err)
 {
     AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_EXPIRE_RENEW);
+    AUTO(keylock_release) struct keyhold hold = { 0 };
     struct lease *l;
+    TRY(keylock_hold(b->locks, id, &hold, err));
     int found = lease_load(b, a, id, &l, err);
     if (found < 0)
         return -1;
@@ -479,40 +562,68 @@ static int delete_secret_lease(struct lease_book *b, struct arena *a, const stru
 {
     struct storage_op ops[2] = { { .kind = STORAGE_DELETE, .key = id_key(a, l->id) },
                                  { .kind = STORAGE_DELETE } };
-    struct str sid;
+    struct str sid = { NULL, 0 };
     size_t n = 1;
-    if (l->client_token.n > 0) {
+    if (l->client_token.n > 0)
         TRY(b->calls.token_sid(b->calls.ctx, a, l->client_token, &sid, err));
+    if (sid.n > 0)
         TRY(token_row_key(b, a, sid, l->id, &ops[n++].key, err));
-    }
     TRY(arena_check(a, err));
     return storage_commit(b->sys, ops, n, err);
 }
 
-int lease_revoke(struct lease_book *b, struct str id, bool force, struct err *err)
+static int end_secret(struct lease_book *b, struct arena *a, struct lease *l, struct str id,
+                      bool force, struct err *err)
+{
+    if (b->calls.revoke_secret(b->calls.ctx, l, err) < 0 && !force)
+        return -1;
+    l->id = id;
+    return delete_secret_lease(b, a, l, err);
+}
+
+/* The lease's entry alone, when what it stood for has ended. */
+static int drop(struct lease_book *b, struct arena *a, struct str id, struct err *err)
+{
+    AUTO(keylock_release) struct keyhold hold = { 0 };
+    struct str key = id_key(a, id);
+    TRY(arena_check(a, err));
+    TRY(keylock_hold(b->locks, id, &hold, err));
+    TRY(storage_delete(b->sys, key, err));
+    lease_index_remove(b->index, id);
+    return 0;
+}
+
+/* ${only_due}: not if it was renewed since the clock named it. */
+static int end_lease(struct lease_book *b, struct str id, bool force, bool only_due,
+                     struct err *err)
 {
     AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_EXPIRE_REVOKE);
     AUTO(arena_drop) struct arena *a = arena_new();
+    AUTO(keylock_release) struct keyhold hold = { 0 };
     struct lease *l;
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
+    TRY(keylock_hold(b->locks, id, &hold, err));
     int found = lease_load(b, a, id, &l, err);
     if (found < 0)
         return -1;
-    if (found > 0 && l->secret != NULL) {
-        int result = b->calls.revoke_secret(b->calls.ctx, l, err);
-        if (result < 0 && !force)
-            return -1;
-        l->id = id;
-        TRY(delete_secret_lease(b, a, l, err));
-    } else if (found > 0) {
+    if (found > 0 && only_due && clock_of(l) > clock_now_ns(b->clock))
+        return lease_index_set(b->index, id, clock_of(l), false, err);
+    if (found > 0 && l->secret == NULL) {
+        /* The end of the token takes the lock itself. */
+        keylock_release(&hold);
         TRY(b->calls.revoke_token(b->calls.ctx, last_segment(id), err));
-        struct str key = id_key(a, id);
-        TRY(arena_check(a, err));
-        TRY(storage_delete(b->sys, key, err));
+        return drop(b, a, id, err);
     }
+    if (found > 0)
+        TRY(end_secret(b, a, l, id, force, err));
     lease_index_remove(b->index, id);
     return 0;
+}
+
+int lease_revoke(struct lease_book *b, struct str id, bool force, struct err *err)
+{
+    return end_lease(b, id, force, false, err);
 }
 
 /* Collects a page of keys, then stops the walk. */
@@ -560,7 +671,9 @@ int lease_revoke_by_token(struct lease_book *b, struct str sid, struct str path,
     for (size_t i = 0; i < rows.n; i++) {
         AUTO(buf_free) struct buf id = { 0 };
         struct err failure = { 0 };
-        int found = storage_get(b->sys, arena_cat(a, prefix, rows.v[i]), &id, err);
+        struct str row = arena_cat(a, prefix, rows.v[i]);
+        TRY(arena_check(a, err));
+        int found = storage_get(b->sys, row, &id, err);
         if (found < 0)
             return -1;
         if (found == 0)
@@ -570,13 +683,14 @@ int lease_revoke_by_token(struct lease_book *b, struct str sid, struct str path,
             LOG(&lg, ERROR, "failed to revoke lease: lease_id=" STR_FMT " error=%s",
                 STR_ARG(buf_str(&id)), failure.msg);
             lease_index_retry(b->index, buf_str(&id), 10 * SECOND);
+            continue;
         }
+        /* Also the row of a lease that is gone since long, which no revocation took along. */
+        TRY(storage_delete(b->sys, row, err));
     }
     struct str own = token_lease_id(a, sid, path);
     TRY(arena_check(a, err));
-    TRY(storage_delete(b->sys, id_key(a, own), err));
-    lease_index_remove(b->index, own);
-    return 0;
+    return drop(b, a, own, err);
 }
 
 /* ---- tidy ---- */

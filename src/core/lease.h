@@ -23,9 +23,11 @@ struct lease_calls {
                        struct auth **out, struct err *err);
     /* End the token whose salted id it is, with its children. */
     int (*revoke_token)(void *ctx, struct str sid, struct err *err);
-    /* Salted id of a token, in ${a}; is that token still stored? 1, 0, -1. */
+    /* Salted id, in ${a}, of the token that a token's leases are found under: its own, a batch
+     * token's parent's, or empty (a batch token without parent). */
     int (*token_sid)(void *ctx, struct arena *a, struct str token, struct str *sid,
                      struct err *err);
+    /* Is the token still stored? 1, 0, -1. */
     int (*token_stored)(void *ctx, struct str token, struct err *err);
     /* Default and maximum TTL of the mount that serves ${path}, in seconds. */
     void (*mount_ttls)(void *ctx, struct str path, int64_t *default_s, int64_t *max_s);
@@ -47,8 +49,9 @@ void lease_book_stop(struct lease_book *b);
 void lease_book_free(struct lease_book *b);
 
 /*
- * Lease for a secret that ${req} got in ${resp}->lease: checks and caps the TTL by the mount's,
- * stores, fills resp->lease->lease_id and ttl_s.
+ * Lease for a secret that ${req} got in ${resp}->lease: checks and caps the TTL by the mount's and
+ * a batch token's own, stores, fills resp->lease->lease_id and ttl_s.  When that fails, the secret
+ * is revoked: nothing would ever end it.
  */
 int lease_register(struct lease_book *b, struct request *req, struct response *resp,
                    struct err *err) MUST_USE;

@@ -7,10 +7,7 @@ static const int64_t SECOND = 1000000000;
 
 static struct strs texts(struct arena *a, const struct json *o, const char *key)
 {
-    struct strs out = { 0 };
-    for (const struct json *v = json_first(json_member(o, key)); v != NULL; v = v->next)
-        strs_add(a, &out, v->text);
-    return out;
+    return json_strs(a, json_member(o, key));
 }
 
 static struct json *object_or_null(const struct json *o, const char *key)
@@ -105,17 +102,6 @@ int lease_entry_parse(struct arena *a, struct str text, struct lease *out, struc
     return arena_check(a, err);
 }
 
-static void put_texts(struct json *o, const char *key, const struct strs *list)
-{
-    if (list->n == 0) {
-        json_put_null(o, key);
-        return;
-    }
-    struct json *array = json_put_array(o, key);
-    for (size_t i = 0; i < list->n; i++)
-        json_add_str(array, list->v[i]);
-}
-
 static void put_copy(struct arena *a, struct json *o, const char *key, const struct json *v)
 {
     json_put(o, key, v == NULL ? json_null(a) : json_copy(a, v));
@@ -131,9 +117,9 @@ static struct json *print_auth(struct arena *a, const struct auth *auth)
     json_put_bool(o, "renewable", auth->renewable);
     put_copy(a, o, "internal_data", auth->internal_data);
     json_put_str(o, "display_name", auth->display_name);
-    put_texts(o, "policies", &auth->policies);
-    put_texts(o, "token_policies", &auth->token_policies);
-    put_texts(o, "identity_policies", &auth->identity_policies);
+    json_put_strs_or_null(o, "policies", &auth->policies);
+    json_put_strs_or_null(o, "token_policies", &auth->token_policies);
+    json_put_strs_or_null(o, "identity_policies", &auth->identity_policies);
     json_put_null(o, "external_namespace_policies");
     json_put_bool(o, "no_default_policy", auth->no_default_policy);
     put_copy(a, o, "metadata", auth->metadata);
@@ -150,7 +136,7 @@ static struct json *print_auth(struct arena *a, const struct auth *auth)
         json_put_str(alias, "name", auth->alias_name);
     }
     json_put_null(o, "group_aliases");
-    put_texts(o, "bound_cidrs", &auth->bound_cidrs);
+    json_put_strs_or_null(o, "bound_cidrs", &auth->bound_cidrs);
     json_put_str(o, "creation_path", auth->creation_path);
     json_put_int(o, "token_type", auth->type);
     json_put_bool(o, "orphan", auth->orphan);

@@ -24,21 +24,6 @@ bool mount_entry_token_type_of(struct str name, enum token_type *out)
     return false;
 }
 
-static struct strs list_of(struct arena *a, const struct json *array)
-{
-    struct strs out = { 0 };
-    for (const struct json *v = json_first(array); v != NULL; v = v->next)
-        strs_add(a, &out, arena_dup(a, v->text));
-    return out;
-}
-
-static void put_list(struct json *object, const char *key, const struct strs *list)
-{
-    struct json *array = json_put_array(object, key);
-    for (size_t i = 0; i < list->n; i++)
-        json_add_str(array, list->v[i]);
-}
-
 static struct str text_of(struct arena *a, const struct json *object, const char *key)
 {
     return arena_dup(a, json_get_str(object, key));
@@ -56,11 +41,11 @@ static void parse_config(struct arena *a, const struct json *config, struct moun
     m->token_type = type >= 0 && type <= TOKEN_DEFAULT_BATCH ? (enum token_type)type : TOKEN_DEFAULT;
     m->has_audit_non_hmac_request_keys = json_member(config, "audit_non_hmac_request_keys") != NULL;
     m->has_audit_non_hmac_response_keys = json_member(config, "audit_non_hmac_response_keys") != NULL;
-    m->audit_non_hmac_request_keys = list_of(a, json_member(config, "audit_non_hmac_request_keys"));
+    m->audit_non_hmac_request_keys = json_strs(a, json_member(config, "audit_non_hmac_request_keys"));
     m->audit_non_hmac_response_keys =
-        list_of(a, json_member(config, "audit_non_hmac_response_keys"));
-    m->passthrough_request_headers = list_of(a, json_member(config, "passthrough_request_headers"));
-    m->allowed_response_headers = list_of(a, json_member(config, "allowed_response_headers"));
+        json_strs(a, json_member(config, "audit_non_hmac_response_keys"));
+    m->passthrough_request_headers = json_strs(a, json_member(config, "passthrough_request_headers"));
+    m->allowed_response_headers = json_strs(a, json_member(config, "allowed_response_headers"));
 }
 
 int mount_entry_parse(struct arena *a, const struct json *row, bool is_auth, struct mount *out,
@@ -97,15 +82,15 @@ static struct json *print_config(struct json *row, const struct mount *m)
     if (m->force_no_cache)
         json_put_bool(c, "force_no_cache", true);
     if (m->has_audit_non_hmac_request_keys)
-        put_list(c, "audit_non_hmac_request_keys", &m->audit_non_hmac_request_keys);
+        json_put_strs(c, "audit_non_hmac_request_keys", &m->audit_non_hmac_request_keys);
     if (m->has_audit_non_hmac_response_keys)
-        put_list(c, "audit_non_hmac_response_keys", &m->audit_non_hmac_response_keys);
+        json_put_strs(c, "audit_non_hmac_response_keys", &m->audit_non_hmac_response_keys);
     if (m->listing_visibility.n > 0)
         json_put_str(c, "listing_visibility", m->listing_visibility);
     if (m->passthrough_request_headers.n > 0)
-        put_list(c, "passthrough_request_headers", &m->passthrough_request_headers);
+        json_put_strs(c, "passthrough_request_headers", &m->passthrough_request_headers);
     if (m->allowed_response_headers.n > 0)
-        put_list(c, "allowed_response_headers", &m->allowed_response_headers);
+        json_put_strs(c, "allowed_response_headers", &m->allowed_response_headers);
     if (m->token_type != TOKEN_DEFAULT)
         json_put_int(c, "token_type", m->token_type);
     if (m->plugin_name.n > 0)

@@ -749,20 +749,48 @@ int mounts_remove(struct mounts *m, struct str full_path, struct err *err)
     return result;
 }
 
-static int remount_locked(struct mounts *m, struct arena *a, struct str from, struct str to,
-                          struct err *err)
+/* May the mount at ${from} go to ${to}?  ${moved} is what its entry will be. Under m->change. */
+static int remount_check(struct mounts *m, struct arena *a, struct str from, struct str to,
+                         struct held **old, struct mount *moved, struct err *err)
 {
+    struct mount source = { .path = from }, target = { .path = to };
     const struct table *t = atomic_load(&m->table);
-    struct held *old = table_at(t, from);
-    if (old == NULL)
+    if (is_protected(&source))
+        return err_set(err, ERR_BAD_REQUEST, "cannot remount \"" STR_FMT "\"", STR_ARG(from));
+    if (is_protected(&target))
+        return err_set(err, ERR_BAD_REQUEST, "cannot remount to \"" STR_FMT "\"", STR_ARG(to));
+    *old = table_at(t, from);
+    if (*old == NULL)
         return err_set(err, ERR_BAD_REQUEST, "no matching mount at \"" STR_FMT "\"", STR_ARG(from));
-    struct mount moved = mount_entry_copy(a, &old->m);
-    moved.path = to;
-    moved.tainted = false;
-    const struct held *other = conflict(t, &moved);
+    *moved = mount_entry_copy(a, &(*old)->m);
+    moved->path = to;
+    moved->tainted = false;
+    const struct held *other = conflict(t, moved);
     if (other != NULL)
         return err_set(err, ERR_BAD_REQUEST, "existing mount at \"" STR_FMT "\"",
                        STR_ARG(other->m.path));
+    return arena_check(a, err);
+}
+
+int mounts_may_remount(struct mounts *m, struct str from, struct str to, struct err *err)
+{
+    AUTO(arena_drop) struct arena *a = arena_new();
+    struct mount moved;
+    struct held *old;
+    if (a == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    pthread_mutex_lock(&m->change);
+    int result = remount_check(m, a, from, to, &old, &moved, err);
+    pthread_mutex_unlock(&m->change);
+    return result;
+}
+
+static int remount_locked(struct mounts *m, struct arena *a, struct str from, struct str to,
+                          struct err *err)
+{
+    struct mount moved;
+    struct held *old;
+    TRY(remount_check(m, a, from, to, &old, &moved, err));
     struct held *h = held_new(&moved, err);
     if (h == NULL)
         return -1;
@@ -778,11 +806,6 @@ int mounts_remount(struct mounts *m, struct str from, struct str to, struct err 
     AUTO(arena_drop) struct arena *a = arena_new();
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
-    struct mount source = { .path = from }, target = { .path = to };
-    if (is_protected(&source))
-        return err_set(err, ERR_BAD_REQUEST, "cannot remount \"" STR_FMT "\"", STR_ARG(from));
-    if (is_protected(&target))
-        return err_set(err, ERR_BAD_REQUEST, "cannot remount to \"" STR_FMT "\"", STR_ARG(to));
     pthread_mutex_lock(&m->change);
     int result = remount_locked(m, a, from, to, err);
     pthread_mutex_unlock(&m->change);

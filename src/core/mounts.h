@@ -47,6 +47,8 @@ int mounts_enable(struct mounts *m, const struct mount *want, struct err *err) M
  */
 int mounts_taint(struct mounts *m, struct str full_path, struct err *err) MUST_USE;
 int mounts_remove(struct mounts *m, struct str full_path, struct err *err) MUST_USE;
+/* Would a remount be refused?  To be asked before the mount's leases are ended for it. */
+int mounts_may_remount(struct mounts *m, struct str from, struct str to, struct err *err) MUST_USE;
 int mounts_remount(struct mounts *m, struct str from, struct str to, struct err *err) MUST_USE;
 
 /* Change a mount's tunable part: ${change} gets a copy in ${a} to edit. */

@@ -60,7 +60,9 @@ static int revoke_secret(void *ctx, const struct lease *l, struct err *err)
     epoch_enter();
     int result = request_of(on, a, l, OP_REVOKE, &req, &m, err);
     const struct secret_kind *kind = result < 0 ? NULL : kind_of(m->engine, l);
-    if (kind != NULL && kind->revoke != NULL) {
+    if (result == 0 && kind == NULL && m->engine->n_secrets > 0) {
+        result = err_set(err, ERR_INTERNAL, "secret is unsupported by this backend");
+    } else if (kind != NULL && kind->revoke != NULL) {
         struct response resp = { .arena = a };
         result = kind->revoke(&req, &resp);
         if (result < 0)
@@ -129,7 +131,10 @@ static int revoke_token(void *ctx, struct str sid, struct err *err)
 
 static int sid_of(void *ctx, struct arena *a, struct str token, struct str *sid, struct err *err)
 {
-    return token_sid(((const struct active *)ctx)->tokens, a, token, sid, err);
+    epoch_enter();
+    int result = token_owner_sid(((const struct active *)ctx)->tokens, a, token, sid, err);
+    epoch_leave();
+    return result;
 }
 
 static int token_stored(void *ctx, struct str token, struct err *err)

@@ -6,8 +6,10 @@
 #include "barrier/view.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "core/browser.h"
 #include "core/housekeeping.h"
 #include "core/revoke.h"
+#include "core/wrapkey.h"
 
 static const struct log lg = { "core" };
 
@@ -53,6 +55,26 @@ static int start_cluster(struct running *r, struct err *err)
     json_print(info, &text);
     TRY(buf_check(&text, err));
     return storage_put(r->on.storage, key, buf_str(&text), err);
+}
+
+static int start_wrapkey(struct running *r, struct err *err)
+{
+    return wrapkey_new(r->on.storage, &r->on.wrapkey, err);
+}
+
+static void stop_wrapkey(struct running *r)
+{
+    wrapkey_free(r->on.wrapkey);
+}
+
+static int start_browser(struct running *r, struct err *err)
+{
+    return browser_new(r->on.storage, r->on.settings->physical, &r->on.browser, err);
+}
+
+static void stop_browser(struct running *r)
+{
+    browser_free(r->on.browser);
 }
 
 static int start_views(struct running *r, struct err *err)
@@ -193,6 +215,8 @@ static const struct step {
     void (*stop)(struct running *r);
 } steps[] = {
     { "cluster", start_cluster, NULL },
+    { "wrapping key", start_wrapkey, stop_wrapkey },
+    { "browser rules", start_browser, stop_browser },
     { "views", start_views, stop_views },
     { "locks", start_locks, stop_locks },
     { "policies", start_policies, stop_policies },

@@ -261,6 +261,21 @@ static int load_batch(struct token_store *t, struct str token, struct cached **o
     return 1;
 }
 
+int token_owner_sid(struct token_store *t, struct arena *a, struct str token, struct str *out,
+                    struct err *err)
+{
+    struct cached *c;
+    if (!str_starts(token, STR("b.")))
+        return token_sid(t, a, token, out, err);
+    *out = STR("");
+    int found = load_batch(t, token, &c, err);
+    if (found <= 0)
+        return found;
+    int result = c->e.parent.n == 0 ? 0 : token_sid(t, a, c->e.parent, out, err);
+    cached_release(c);
+    return result;
+}
+
 /* Find the entry, alive or not, in the cache or the store. */
 static int find(struct token_store *t, struct str token, const struct token_entry **out,
                 struct err *err)
@@ -422,18 +437,20 @@ static int create_batch(struct token_store *t, struct arena *a, struct token_ent
     return arena_check(a, err);
 }
 
-/* Names that are not given. */
+/* Names that are not given; a given one is held against others who want it. */
 static int settle_names(struct token_store *t, struct arena *a, struct token_entry *e,
-                        struct err *err)
+                        struct keyhold *hold, struct err *err)
 {
     bool custom = e->id.n > 0;
     if (!custom)
         e->id = random_id(a, "s.");
     e->accessor = random_id(a, "");
     e->cubbyhole_id = random_id(a, "");
+    TRY(arena_check(a, err));
     TRY(token_sid(t, a, e->id, &e->sid, err));
     if (!custom)
         return 0;
+    TRY(keylock_hold(t->locks, e->sid, hold, err));
     AUTO(buf_free) struct buf there = { 0 };
     int found = storage_get(t->parts.sys, id_key(a, e->sid), &there, err);
     if (found > 0)
@@ -494,31 +511,56 @@ static int commit_new(struct token_store *t, struct arena *a, const struct token
     return storage_commit(t->parts.sys, ops, n, err);
 }
 
-int token_create(struct token_store *t, struct arena *a, struct token_entry *e, struct auth *auth,
-                 struct err *err)
+static int create_service(struct token_store *t, struct arena *a, struct token_entry *e,
+                          struct auth *auth, struct err *err)
 {
-    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_TOKEN_CREATE);
-    int64_t now_ns = clock_now_ns(t->parts.clock);
-    /* No lease would ever end it (a mount tuned to a negative TTL comes to this). */
-    if (!e->root && e->ttl_s <= 0)
-        return err_set(err, ERR_INTERNAL,
-                       "refusing to register a lease for a non-root token with no TTL");
-    if (e->created_s == 0)
-        e->created_s = now_ns / 1000000000;
-    if (e->type == TOKEN_BATCH)
-        return create_batch(t, a, e, auth, err);
     AUTO(keylock_release) struct keyhold hold = { 0 };
-    if (e->id.n > 0)
-        TRY(keylock_hold(t->locks, e->id, &hold, err));
-    TRY(settle_names(t, a, e, err));
+    TRY(settle_names(t, a, e, &hold, err));
     auth->client_token = e->id;
     auth->accessor = e->accessor;
     TRY(commit_new(t, a, e, auth, err));
     cache_forget(t, e->id);
     if (!has_lease(e))
         return 0;
+    int64_t now_ns = clock_now_ns(t->parts.clock);
     return lease_token_committed(t->parts.leases, e->sid, e->path,
                                  e->ttl_s > 0 ? now_ns + e->ttl_s * 1000000000 : INT64_MAX, err);
+}
+
+/*
+ * A parent that was revoked meanwhile has listed its children without this one: it goes too.
+ * Looked at after the commit, so that creations need not wait for one another.
+ */
+static int check_parent(struct token_store *t, const struct token_entry *e, struct err *err)
+{
+    const struct token_entry *parent;
+    struct err second = { 0 };
+    if (e->parent.n == 0)
+        return 0;
+    epoch_enter();
+    int alive = token_lookup_pending(t, e->parent, &parent, err);
+    epoch_leave();
+    if (alive != 0)
+        return alive < 0 ? -1 : 0;
+    if (token_revoke_sid(t, e->sid, &second) < 0)
+        LOG(&lg, ERROR, "failed to revoke a token without its parent: error=%s", second.msg);
+    return err_set(err, ERR_BAD_REQUEST, "parent token not found");
+}
+
+int token_create(struct token_store *t, struct arena *a, struct token_entry *e, struct auth *auth,
+                 struct err *err)
+{
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_TOKEN_CREATE);
+    /* No lease would ever end it (a mount tuned to a negative TTL comes to this). */
+    if (!e->root && e->ttl_s <= 0)
+        return err_set(err, ERR_INTERNAL,
+                       "refusing to register a lease for a non-root token with no TTL");
+    if (e->created_s == 0)
+        e->created_s = clock_now_s(t->parts.clock);
+    if (e->type == TOKEN_BATCH)
+        return create_batch(t, a, e, auth, err);
+    TRY(create_service(t, a, e, auth, err));
+    return check_parent(t, e, err);
 }
 
 /* ---- revocation ---- */
@@ -551,22 +593,29 @@ static int delete_entry(struct token_store *t, struct arena *a, const struct tok
     return storage_commit(t->parts.sys, ops, n, err);
 }
 
-/* End one token: no use from now on, then its leases, its drawer, at last its entry. */
+/* No use of the token from now on: neither children nor leases come to it any more. */
+static int disarm(struct token_store *t, struct str sid, struct err *err)
+{
+    AUTO(keylock_release) struct keyhold hold = { 0 };
+    struct cached *c;
+    TRY(keylock_hold(t->locks, sid, &hold, err));
+    int found = load_sid(t, sid, &c, err);
+    if (found <= 0)
+        return found;
+    c->e.num_uses = REVOKING;
+    int result = save(t, &c->e, err);
+    cached_release(c);
+    return result;
+}
+
+/* End one disarmed token: its leases, its drawer, at last its entry. */
 static int revoke_one(struct token_store *t, struct arena *a, struct str sid, struct err *err)
 {
     struct cached *c;
-    int found, result;
-    {
-        AUTO(keylock_release) struct keyhold hold = { 0 };
-        TRY(keylock_hold(t->locks, sid, &hold, err));
-        found = load_sid(t, sid, &c, err);
-        if (found <= 0)
-            return found;
-        c->e.num_uses = REVOKING;
-        result = save(t, &c->e, err);
-    }
-    if (result == 0)
-        result = lease_revoke_by_token(t->parts.leases, sid, c->e.path, err);
+    int found = load_sid(t, sid, &c, err);
+    if (found <= 0)
+        return found;
+    int result = lease_revoke_by_token(t->parts.leases, sid, c->e.path, err);
     if (result == 0 && c->e.cubbyhole_id.n > 0)
         result = storage_delete_tree(t->parts.cubbyhole,
                                      arena_cat(a, c->e.cubbyhole_id, STR("/")), err);
@@ -579,7 +628,7 @@ static int revoke_one(struct token_store *t, struct arena *a, struct str sid, st
 
 /*
  * Children before parents, without recursion: a family may be deeper than any stack.  An element
- * is visited twice: first its children are pushed, then it is revoked.
+ * is visited twice: first it is disarmed and its children are pushed, then it is revoked.
  */
 static int revoke_family(struct token_store *t, struct str root_sid, struct err *err)
 {
@@ -596,6 +645,7 @@ static int revoke_family(struct token_store *t, struct str root_sid, struct err 
         size_t before = stack.n;
         if (!visited) {
             strs_add(a, &opened, sid);
+            TRY(disarm(t, sid, err));
             TRY(children_of(t, a, sid, &stack, err));
             if (stack.n > before)
                 continue;
@@ -654,6 +704,7 @@ int token_revoke_orphan(struct token_store *t, struct str token, struct err *err
     TRY(children_of(t, a, sid, &children, err));
     for (size_t i = 0; i < children.n; i++)
         TRY(make_orphan(t, a, sid, children.v[i], err));
+    TRY(disarm(t, sid, err));
     return revoke_one(t, a, sid, err);
 }
 

@@ -66,6 +66,10 @@ int token_revoke_sid(struct token_store *t, struct str sid, struct err *err) MUS
 int token_sid(struct token_store *t, struct arena *a, struct str token, struct str *out,
               struct err *err) MUST_USE;
 
+/* The same, but of the token that answers for ${token}'s leases: see struct lease_calls. */
+int token_owner_sid(struct token_store *t, struct arena *a, struct str token, struct str *out,
+                    struct err *err) MUST_USE;
+
 /* Every accessor, in no order. */
 int token_accessors(struct token_store *t, struct arena *a, struct strs *out,
                     struct err *err) MUST_USE;

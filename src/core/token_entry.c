@@ -5,14 +5,6 @@
 
 static const int64_t SECOND = 1000000000;
 
-static struct strs texts(struct arena *a, const struct json *array)
-{
-    struct strs out = { 0 };
-    for (const struct json *v = json_first(array); v != NULL; v = v->next)
-        strs_add(a, &out, v->text);
-    return out;
-}
-
 static bool holds_root(const struct token_entry *e)
 {
     return strs_has(&e->policies, STR("root"));
@@ -33,8 +25,8 @@ int token_entry_parse(struct arena *a, struct str text, struct token_entry *out,
         .role = json_get_str(o, "role"),
         .entity_id = json_get_str(o, "entity_id"),
         .cubbyhole_id = json_get_str(o, "cubbyhole_id"),
-        .policies = texts(a, json_member(o, "policies")),
-        .bound_cidrs = texts(a, json_member(o, "bound_cidrs")),
+        .policies = json_strs(a, json_member(o, "policies")),
+        .bound_cidrs = json_strs(a, json_member(o, "bound_cidrs")),
         .num_uses = json_get_int(o, "num_uses", 0),
         .created_s = json_get_int(o, "creation_time", 0),
         .ttl_s = json_get_int(o, "ttl", 0) / SECOND,
@@ -48,17 +40,6 @@ int token_entry_parse(struct arena *a, struct str text, struct token_entry *out,
     return arena_check(a, err);
 }
 
-static void put_texts(struct json *o, const char *key, const struct strs *list)
-{
-    if (list->n == 0) {
-        json_put_null(o, key);
-        return;
-    }
-    struct json *array = json_put_array(o, key);
-    for (size_t i = 0; i < list->n; i++)
-        json_add_str(array, list->v[i]);
-}
-
 int token_entry_print(struct arena *a, const struct token_entry *e, struct buf *out,
                       struct err *err)
 {
@@ -69,7 +50,7 @@ int token_entry_print(struct arena *a, const struct token_entry *e, struct buf *
     json_put_str(o, "id", e->id);
     json_put_str(o, "accessor", e->accessor);
     json_put_str(o, "parent", e->parent);
-    put_texts(o, "policies", &e->policies);
+    json_put_strs_or_null(o, "policies", &e->policies);
     json_put_str(o, "path", e->path);
     json_put(o, "meta", e->meta == NULL ? json_null(a) : json_copy(a, e->meta));
     json_put_str(o, "display_name", e->display_name);
@@ -85,7 +66,7 @@ int token_entry_print(struct arena *a, const struct token_entry *e, struct buf *
     json_put_int(o, "CreationTime", 0);
     json_put_int(o, "ExplicitMaxTTL", 0);
     json_put_str(o, "entity_id", e->entity_id);
-    put_texts(o, "bound_cidrs", &e->bound_cidrs);
+    json_put_strs_or_null(o, "bound_cidrs", &e->bound_cidrs);
     json_put_text(o, "namespace_id", "root");
     json_put_str(o, "cubbyhole_id", e->cubbyhole_id);
     TRY(arena_check(a, err));

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "codec/timefmt.h"
+#include "core/wrapkey.h"
 #include "logical/envelope.h"
 
 static const struct log lg = { "core" };
@@ -92,6 +93,52 @@ int wrap_text(const struct active *on, struct request *req, struct str text, str
     return -1;
 }
 
+/* The token that was made, as a signed one around it. */
+static int dress(const struct active *on, struct request *req, struct wrap_info *info)
+{
+    struct wrapkey_claims claims = {
+        .token = info->token,
+        .accessor = info->wrapped_accessor,
+        .addr = on->settings->api_addr,
+        .issued_s = info->created_ns / SECOND,
+        .ttl_s = info->ttl_s,
+    };
+    struct str jwt;
+    if (wrapkey_sign(on->wrapkey, req->arena, &claims, &jwt, &req->err) < 0) {
+        struct err second = { 0 };
+        if (token_revoke_tree(on->tokens, info->token, &second) < 0)
+            LOG(&lg, ERROR, "failed to revoke an unused wrapping token: error=%s", second.msg);
+        return -1;
+    }
+    info->inner_token = info->token;
+    info->token = jwt;
+    return 0;
+}
+
+/* The inner token of ${token}, or ${token} itself. */
+static int undressed(const struct active *on, struct request *req, struct str *token)
+{
+    if (!wrapkey_looks_like(*token))
+        return 0;
+    if (!req->may_block)
+        return err_set(&req->err, ERR_MUST_WAIT, "a signature must be verified");
+    return wrapkey_open(on->wrapkey, req->arena, *token, req->now_ns / SECOND, token, &req->err);
+}
+
+int wrap_undress(const struct active *on, struct request *req)
+{
+    struct str field = json_get_str(req->data, "token");
+    struct str header = req->token;
+    TRY(undressed(on, req, &header));
+    int found = undressed(on, req, &field);
+    if (found < 0)
+        return -1;
+    if (found > 0)
+        json_set(req->data, STR("token"), json_str(req->arena, field));
+    req->token = header;
+    return arena_check(req->arena, &req->err);
+}
+
 int wrap_response(const struct active *on, struct request *req, struct response *resp,
                   int64_t ttl_s)
 {
@@ -108,6 +155,13 @@ int wrap_response(const struct active *on, struct request *req, struct response 
         info->wrapped_entity_id = resp->auth->entity_id;
     }
     *resp = (struct response){ .arena = resp->arena, .wrap = info };
+    if (!req->wrap_jwt)
+        return 0;
+    TRY(dress(on, req, info));
+    if (on->settings->api_addr.n == 0)
+        response_warn(resp, "No redirect address set in Vault so none could be encoded in the "
+                            "token. You may need to supply Vault's API address when unwrapping "
+                            "the token.");
     return 0;
 }
 

@@ -11,6 +11,13 @@
 int wrap_response(const struct active *on, struct request *req, struct response *resp,
                   int64_t ttl_s) MUST_USE;
 
+/*
+ * Where a wrapping token of JWT shape stands, in the header or as the field "token", put the
+ * token inside it: nobody after this meets one.  One that is not good stays, and is unknown to all.
+ * -1: ERR_MUST_WAIT, for verifying takes long; ERR_NOMEM.
+ */
+int wrap_undress(const struct active *on, struct request *req) MUST_USE;
+
 /* The same for an answer's finished JSON text; ${info} (in the request's arena) tells the token. */
 int wrap_text(const struct active *on, struct request *req, struct str text, struct str path,
               int64_t ttl_s, struct wrap_info *info) MUST_USE;

@@ -158,7 +158,8 @@ static int parse_ed25519(struct parsing *p)
     if (!sshwire_get_str(&p->rest, &public))
         return refuse(p, short_read);
     if (public.n != PKEY_ED25519_PUBLIC)
-        return err_set(p->err, ERR_BAD_REQUEST, "invalid size %zu for Ed25519 public key", public.n);
+        return err_set(p->err, ERR_BAD_REQUEST, "invalid size %zu for Ed25519 public key",
+                       public.n);
     p->key->bits = 256;
     sshwire_str(&p->body, public);
     return 0;

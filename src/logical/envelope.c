@@ -3,13 +3,6 @@
 
 #include "codec/timefmt.h"
 
-static void put_strs(struct json *object, const char *key, const struct strs *list)
-{
-    struct json *array = json_put_array(object, key);
-    for (size_t i = 0; i < list->n; i++)
-        json_add_str(array, list->v[i]);
-}
-
 static const char *type_name(enum token_type t)
 {
     return t == TOKEN_BATCH ? "batch" : "service";
@@ -22,10 +15,10 @@ struct json *envelope_auth(struct arena *a, const struct auth *auth)
         o->keep_order = true;
     json_put_str(o, "client_token", auth->client_token);
     json_put_str(o, "accessor", auth->accessor);
-    put_strs(o, "policies", &auth->policies);
-    put_strs(o, "token_policies", &auth->token_policies);
+    json_put_strs(o, "policies", &auth->policies);
+    json_put_strs(o, "token_policies", &auth->token_policies);
     if (auth->identity_policies.n > 0)
-        put_strs(o, "identity_policies", &auth->identity_policies);
+        json_put_strs(o, "identity_policies", &auth->identity_policies);
     json_put(o, "metadata",
              auth->metadata == NULL ? json_null(a) : json_copy(a, auth->metadata));
     json_put_int(o, "lease_duration", auth->ttl_s);

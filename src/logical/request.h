@@ -50,7 +50,8 @@ struct request {
     const struct request_header *headers;
     size_t n_headers;
     int64_t now_ns;     /* Unix time at which the request was read */
-    int64_t deadline_ns; /* monotonic clock; past it no work is begun; 0: none */
+    int64_t deadline_ns; /* Unix time after which nobody waits for the answer; 0: none.  The
+                            pipeline begins no stage after it; what waits for others keeps to it */
     bool may_block;     /* false on an event loop: ERR_MUST_WAIT instead of waiting */
     struct str raw_body; /* body as sent, for routes that take it raw */
 

@@ -47,25 +47,20 @@ int response_keys(struct response *resp, const struct strs *keys)
 
 void response_name(struct response_names *names, struct str name)
 {
-    buf_byte(&names->text, names->n == 0 ? '[' : ',');
-    json_print_string(name, &names->text);
+    struct buf *text = &names->text;
+    buf_byte(text, names->n == 0 ? '[' : ',');
+    json_print_string(name, text);
     names->n++;
 }
 
-int response_names_put(struct response *resp, const struct response_names *names,
-                       struct err *err)
+int response_names_put(struct response *resp, struct response_names *names, struct err *err)
 {
-    char *text;
-
-    TRY(buf_check(&names->text, err));
     if (names->n == 0)
         return 0;
-    text = arena_bytes(resp->arena, names->text.n + 1);
+    buf_byte(&names->text, ']');
+    struct str text = arena_take(resp->arena, &names->text);
+    json_put(response_data(resp), "keys", json_raw(resp->arena, text));
     TRY(arena_check(resp->arena, err));
-    memcpy(text, names->text.p, names->text.n);
-    text[names->text.n] = ']';
-    json_put(response_data(resp), "keys",
-             json_raw(resp->arena, (struct str){ text, names->text.n + 1 }));
     return 1;
 }
 

@@ -19,6 +19,7 @@ struct lease_terms {
 /* Made by the core when the answer was put into a cubbyhole. */
 struct wrap_info {
     struct str token, accessor, creation_path, wrapped_accessor, wrapped_entity_id;
+    struct str inner_token; /* of a token of JWT shape: what audit entries hash; else empty */
     int64_t ttl_s, created_ns;
 };
 
@@ -55,8 +56,8 @@ struct response_names {
     size_t n;
 };
 void response_name(struct response_names *names, struct str name);
-/* 1, 0 when there are none, -1: ERR_NOMEM. */
-int response_names_put(struct response *resp, const struct response_names *names,
+/* Takes the names over. 1, 0 when there are none, -1: ERR_NOMEM. */
+int response_names_put(struct response *resp, struct response_names *names,
                        struct err *err) MUST_USE;
 void response_names_free(struct response_names *names);
 

@@ -99,7 +99,6 @@ void exchange_dispatch(struct exchange *x)
 {
     const struct conn *c = x->conn;
     struct http_request *req = &x->pub.req;
-    req->arrived_ms = loop_now_ms(x->loop);
     req->peer_addr = str_of(c->peer);
     req->peer_port = c->peer_port;
     req->tls = c->tls != NULL;

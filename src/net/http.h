@@ -24,7 +24,6 @@ struct http_request {
     struct str body;
     bool body_too_large;         /* the body passed the listener's limit and was dropped */
     bool http2;
-    int64_t arrived_ms;          /* when it was whole, on the monotonic clock */
     /* Of the connection. */
     struct str peer_addr;        /* IP as text, or "" on a Unix socket */
     int peer_port;
@@ -36,6 +35,7 @@ struct http_request {
 /* A request that waits for its answer.  Owned by its loop, lent to whoever answers. */
 struct http_exchange {
     struct http_request req;
+    int64_t seen_ns; /* the handler's own: when it first saw the request */
 };
 
 /* First value of a header, any case; empty when absent (${found} may be NULL). */

@@ -149,9 +149,9 @@ struct url_query url_parse_query(struct arena *a, struct str query)
     struct url_query q = { 0 };
     if (query.n == 0)
         return q;
-    size_t most = 1;
-    for (size_t i = 0; i < query.n; i++)
-        most += query.p[i] == '&' || query.p[i] == ';';
+    size_t most = 0;
+    for (struct str rest = query; rest.n > 0;)
+        most += next_pair(&rest).n > 0;
     q.v = arena_array(a, most, sizeof *q.v);
     if (q.v == NULL)
         return q;

@@ -11,6 +11,7 @@ enum { SLOTS = 128 };
 struct gate_slot {
     _Alignas(64) atomic_int inside;
     _Atomic(void *) idle;
+    atomic_uint passed;
 };
 
 struct gate {
@@ -84,6 +85,7 @@ void gate_enter(struct gate *g, struct gate_pass *pass)
         pthread_mutex_unlock(&g->mu);
     }
     pass->handle = atomic_exchange(&pass->slot->idle, NULL);
+    pass->number = atomic_fetch_add_explicit(&pass->slot->passed, 1, memory_order_relaxed) + 1;
 }
 
 void gate_leave(struct gate *g, struct gate_pass *pass)

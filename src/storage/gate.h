@@ -13,6 +13,7 @@ struct gate; /* any thread */
 struct gate_pass {
     struct gate_slot *slot;
     void *handle; /* what was left here before, now the reader's; NULL: make one */
+    unsigned number; /* how many have passed in this lane, this one included */
 };
 
 /* ${drop} releases a handle. NULL: out of memory. */

@@ -119,31 +119,59 @@ static int inmem_get(struct storage *s, struct str key, struct buf *out, struct 
 
 /* A place in one version of the tree; valid inside one reading section. */
 struct cursor {
-    const struct node *root, *leaf;
-    uint32_t at;
+    const struct node *root, *leaf; /* leaf NULL: past the end */
+    uint32_t at, depth;
+    struct {
+        const struct node *node;
+        uint32_t at;
+    } above[MAX_DEPTH]; /* the way to the leaf */
 };
 
-/* Stand on the first entry not below ${from}, or past the end (leaf NULL). */
+/* The entries lie all over the heap: have them come while the first ones are looked at. */
+static void cursor_fetch(const struct cursor *c)
+{
+    for (uint32_t i = c->at; i < c->leaf->n; i++)
+        __builtin_prefetch(c->leaf->entry[i]);
+}
+
+/* To the first entry of the next leaf. */
+static void cursor_turn(struct cursor *c)
+{
+    const struct node *node = NULL;
+    while (c->depth > 0 && node == NULL) {
+        c->depth--;
+        if (++c->above[c->depth].at < c->above[c->depth].node->n)
+            node = c->above[c->depth].node->child[c->above[c->depth].at];
+    }
+    if (node != NULL)
+        c->depth++;
+    for (; node != NULL && !node->leaf; node = node->child[0]) {
+        c->above[c->depth].node = node;
+        c->above[c->depth++].at = 0;
+    }
+    c->leaf = node; /* no leaf is empty */
+    c->at = 0;
+}
+
+/* Stand on the first entry not below ${from}, or past the end. */
 static void cursor_seek(struct cursor *c, struct str from)
 {
-    const struct node *node = c->root, *right = NULL;
+    const struct node *node = c->root;
+    c->depth = 0;
     while (node != NULL && !node->leaf) {
         uint32_t i = inner_search(node, from);
-        if (i + 1 < node->n)
-            right = node->child[i + 1];
+        c->above[c->depth].node = node;
+        c->above[c->depth++].at = i;
         node = node->child[i];
     }
     c->leaf = node;
     c->at = node == NULL ? 0 : leaf_search(node, from);
-    if (node == NULL || c->at < node->n)
-        return;
-    while (right != NULL && !right->leaf)
-        right = right->child[0];
-    c->leaf = right; /* no leaf is empty */
-    c->at = 0;
+    if (node != NULL && c->at == node->n)
+        cursor_turn(c);
 }
 
-static int cursor_next(void *ctx, struct str from, struct str *key, struct err *err)
+/* names_seek_fn */
+static int cursor_from(void *ctx, struct str from, struct str *key, struct err *err)
 {
     struct cursor *c = ctx;
     /* Most often it is the neighbour. */
@@ -159,13 +187,34 @@ static int cursor_next(void *ctx, struct str from, struct str *key, struct err *
     return 1;
 }
 
+/* names_run_fn */
+static int cursor_run(void *ctx, struct str *keys, int max, struct err *err)
+{
+    struct cursor *c = ctx;
+    int n = 0;
+    while (n < max && c->leaf != NULL) {
+        if (++c->at == c->leaf->n)
+            cursor_turn(c);
+        if (c->leaf == NULL)
+            break;
+        if (n == 0 || c->at == 0)
+            cursor_fetch(c);
+        keys[n++] = entry_key(c->leaf->entry[c->at]);
+    }
+    return n;
+}
+
+static const struct names_walk cursor_walk = { cursor_from, cursor_run };
+
 static int fetch_page(struct storage *s, struct str prefix, struct names_page *page,
                       struct err *err)
 {
     struct inmem *m = (struct inmem *)s;
     epoch_enter();
-    struct cursor c = { .root = atomic_load_explicit(&m->root, memory_order_acquire) };
-    int rc = names_collect(page, prefix, cursor_next, &c, err);
+    struct cursor c;
+    c.root = atomic_load_explicit(&m->root, memory_order_acquire);
+    c.leaf = NULL;
+    int rc = names_collect(page, prefix, &cursor_walk, &c, err);
     epoch_leave();
     return rc;
 }

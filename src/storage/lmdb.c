@@ -18,14 +18,19 @@
 #include "storage/gate.h"
 #include "storage/longkey.h"
 #include "storage/names.h"
+#include "storage/resident.h"
 
 #define LOCK_NAME "coffer.lock"
 
 enum {
     RETENTION = 16384,
     MAX_READERS = 4096,
-    FORMAT = 1,
+    FORMAT = 2,
     SEQUENCE_N = 8,
+    NUMBER_N = 8,
+    RESIDENT_BYTES = 8 << 20, /* of the map; looked at once in so many reads, commits: */
+    READS_A_LOOK = 256,
+    COMMITS_A_LOOK = 4,
     LOG_HEAD = 2 + HASHTREE_HASH, /* flags, class, hash; then the key */
 };
 
@@ -43,11 +48,13 @@ struct lmdb_storage {
 
     /* Replaced by the writer alone, while the gate is shut. */
     MDB_env *env;
-    MDB_dbi data, log, tree, root;
+    MDB_dbi data, values, log, tree, root;
     size_t map_size;
+    struct resident resident;
 
     /* Owned by the writer thread. */
     uint64_t applied, retention;
+    unsigned commits;
     struct hashtree *sums, *sums_before; /* of the transaction; as last committed */
     bool touched[HASHTREE_PAGES];
 };
@@ -119,6 +126,8 @@ static void read_end(struct lmdb_storage *l, struct gate_pass *pass)
 {
     if (pass->handle != NULL)
         mdb_txn_reset(pass->handle);
+    if (pass->number % READS_A_LOOK == 0)
+        resident_check(&l->resident, RESIDENT_BYTES);
     gate_leave(l->gate, pass);
 }
 
@@ -134,22 +143,33 @@ static int read_begin(struct lmdb_storage *l, struct gate_pass *pass, struct err
     return rc == 0 ? 0 : failed(err, "begin", rc);
 }
 
-/* The value of an entry as found; 0 when it is another long key's. */
-static int value_of(struct str key, const MDB_val *found, struct str *value, struct err *err)
+/* The number of an entry's value as found; 0 when it is another long key's. */
+static int number_of(struct str key, const MDB_val *found, struct str *number, struct err *err)
 {
-    struct str whole;
-    *value = str_of_val(found);
-    if (!longkey_is_long(key))
-        return 1;
-    TRY(longkey_split(str_of_val(found), &whole, value, err));
+    struct str whole = key;
+    *number = str_of_val(found);
+    if (longkey_is_long(key))
+        TRY(longkey_split(str_of_val(found), &whole, number, err));
+    if (number->n != NUMBER_N)
+        return err_set(err, ERR_CORRUPT, "lmdb: an entry's value has no number");
     return str_eq(whole, key);
+}
+
+/* The value of that number, borrowed from ${txn}. An LMDB code. */
+static int value_at(struct lmdb_storage *l, MDB_txn *txn, struct str number, struct str *value)
+{
+    MDB_val k = val(number), v;
+    int rc = mdb_get(txn, l->values, &k, &v);
+    if (rc == 0)
+        *value = str_of_val(&v);
+    return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
 }
 
 static int get_in(struct lmdb_storage *l, MDB_txn *txn, struct str key, struct buf *out,
                   struct err *err)
 {
     char room[LONGKEY_STORED];
-    struct str stored, value;
+    struct str stored, number, value;
     TRY(longkey_stored(key, room, &stored, err));
     MDB_val k = val(stored), v;
     int rc = mdb_get(txn, l->data, &k, &v);
@@ -157,9 +177,11 @@ static int get_in(struct lmdb_storage *l, MDB_txn *txn, struct str key, struct b
         return 0;
     if (rc != 0)
         return failed(err, "get", rc);
-    int found = value_of(key, &v, &value, err);
+    int found = number_of(key, &v, &number, err);
     if (found <= 0)
         return found;
+    if ((rc = value_at(l, txn, number, &value)) != 0)
+        return failed(err, "get value", rc);
     buf_add(out, value);
     TRY(buf_check(out, err));
     return 1;
@@ -288,6 +310,32 @@ static int walk_seek(void *ctx, struct str from, struct str *key, struct err *er
     return 0;
 }
 
+/* names_run_fn: plain neighbours; a group of long keys is left to walk_seek. */
+static int walk_run(void *ctx, struct str *keys, int max, struct err *err)
+{
+    struct walk *w = ctx;
+    int n = 0;
+    if (w->group_n > 0 || w->end || longkey_is_stored_long(str_of_val(&w->k)))
+        return 0;
+    while (n < max && !w->end) {
+        /* The value is not asked for: a long one lies on pages of its own. */
+        int rc = mdb_cursor_get(w->at, &w->k, NULL, MDB_NEXT);
+        w->end = rc == MDB_NOTFOUND;
+        if (w->end)
+            break;
+        if (rc != 0)
+            return failed(err, "list", rc);
+        if (longkey_is_stored_long(str_of_val(&w->k))) {
+            TRY(move(w, MDB_GET_CURRENT, err));
+            break;
+        }
+        keys[n++] = str_of_val(&w->k);
+    }
+    return n;
+}
+
+static const struct names_walk walk_of_keys = { walk_seek, walk_run };
+
 static int page_in(struct lmdb_storage *l, MDB_txn *txn, struct str prefix,
                    struct names_page *page, struct err *err)
 {
@@ -295,7 +343,7 @@ static int page_in(struct lmdb_storage *l, MDB_txn *txn, struct str prefix,
     int rc = mdb_cursor_open(txn, l->data, &w.at);
     if (rc != 0)
         return failed(err, "list", rc);
-    return names_collect(page, prefix, walk_seek, &w, err);
+    return names_collect(page, prefix, &walk_of_keys, &w, err);
 }
 
 static int fetch_page(struct storage *s, struct str prefix, struct names_page *page,
@@ -322,7 +370,8 @@ static int lmdb_list(struct storage *s, struct str prefix, struct str after,
 struct writing {
     struct lmdb_storage *l;
     MDB_txn *txn;
-    MDB_cursor *data, *log;
+    MDB_cursor *data, *values, *log;
+    uint64_t next; /* number for a new value */
     struct err *err;
 };
 
@@ -335,36 +384,57 @@ static void tree_change(struct lmdb_storage *l, const struct hashtree_entry *e, 
     l->touched[e->leaf / HASHTREE_PAGE] = true;
 }
 
-/* What stood there goes out of the leaf sums. */
-static int forget_old(struct writing *w, struct str key, const MDB_val *old)
+/*
+ * What stood there goes out of the leaf sums; the cursor of values then stands on it. ${found} is
+ * what the table of keys has.
+ */
+static int forget_old(struct writing *w, struct str key, const MDB_val *found)
 {
     struct hashtree_entry e;
-    struct str value;
-    if (value_of(key, old, &value, w->err) < 0 || hashtree_hash(key, value, &e, w->err) < 0)
+    struct str number;
+    MDB_val v;
+    if (number_of(key, found, &number, w->err) <= 0)
+        return MDB_CORRUPTED;
+    MDB_val k = val(number);
+    int rc = mdb_cursor_get(w->values, &k, &v, MDB_SET_KEY);
+    if (rc != 0)
+        return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
+    if (hashtree_hash(key, str_of_val(&v), &e, w->err) < 0)
         return MDB_CORRUPTED;
     tree_change(w->l, &e, false);
     return 0;
 }
 
+/* Write the value of ${number}: a new one behind all others, or in the place of the old one. */
+static int put_value(struct writing *w, char number[NUMBER_N], struct str value, bool is_new)
+{
+    MDB_val k = { NUMBER_N, number }, v = val(value);
+    return mdb_cursor_put(w->values, &k, &v, is_new ? MDB_APPEND : MDB_CURRENT);
+}
+
 static int put_one(struct writing *w, const struct change *c)
 {
-    size_t head = longkey_head(c->op->key), size = head + c->op->value.n;
-    MDB_val k = val(c->stored), v = { size, NULL };
+    char number[NUMBER_N];
+    struct str key = c->op->key;
+    size_t head = longkey_head(key);
+    MDB_val k = val(c->stored), v = { head + NUMBER_N, NULL };
     int rc = mdb_cursor_put(w->data, &k, &v, MDB_NOOVERWRITE | MDB_RESERVE);
+    bool is_new = rc == 0;
     if (rc == MDB_KEYEXIST) {
-        if ((rc = forget_old(w, c->op->key, &v)) != 0)
-            return rc;
-        v = (MDB_val){ size, NULL };
-        rc = mdb_cursor_put(w->data, &k, &v, MDB_CURRENT | MDB_RESERVE);
+        rc = forget_old(w, key, &v);
+        if (rc == 0)
+            memcpy(number, (char *)v.mv_data + head, NUMBER_N);
+    } else if (rc == 0) {
+        store_be64(w->next++, number);
+        if (head > 0)
+            longkey_write_head(key, v.mv_data);
+        memcpy((char *)v.mv_data + head, number, NUMBER_N);
     }
-    if (rc != 0)
-        return rc;
-    if (head > 0)
-        longkey_write_head(c->op->key, v.mv_data);
-    if (c->op->value.n > 0)
-        memcpy((char *)v.mv_data + head, c->op->value.p, c->op->value.n);
-    tree_change(w->l, &c->hashed, true);
-    return 0;
+    if (rc == 0)
+        rc = put_value(w, number, c->op->value, is_new);
+    if (rc == 0)
+        tree_change(w->l, &c->hashed, true);
+    return rc;
 }
 
 static int delete_one(struct writing *w, const struct change *c)
@@ -375,7 +445,20 @@ static int delete_one(struct writing *w, const struct change *c)
         return 0;
     if (rc == 0)
         rc = forget_old(w, c->op->key, &v);
+    if (rc == 0)
+        rc = mdb_cursor_del(w->values, 0);
     return rc != 0 ? rc : mdb_cursor_del(w->data, 0);
+}
+
+/* The first number that is above all in use. */
+static int find_next(struct writing *w)
+{
+    MDB_val k, v;
+    int rc = mdb_cursor_get(w->values, &k, &v, MDB_LAST);
+    if (rc == 0 && k.mv_size != NUMBER_N)
+        return MDB_CORRUPTED;
+    w->next = rc == 0 ? load_be64(k.mv_data) + 1 : 0;
+    return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 /* In key order, so that pages are met one after the other; of one key the last change counts. */
@@ -451,6 +534,10 @@ static int write_all(struct writing *w, struct change *const *sorted, struct com
     size_t n = 0;
     int rc = mdb_cursor_open(w->txn, w->l->data, &w->data);
     if (rc == 0)
+        rc = mdb_cursor_open(w->txn, w->l->values, &w->values);
+    if (rc == 0)
+        rc = find_next(w);
+    if (rc == 0)
         rc = mdb_cursor_open(w->txn, w->l->log, &w->log);
     for (struct commitq_item *item = items; item != NULL && rc == 0; item = item->next) {
         const struct request *r = (const struct request *)item;
@@ -491,6 +578,8 @@ static int try_once(struct lmdb_storage *l, struct change *const *sorted,
     rc = write_all(&w, sorted, items);
     if (w.data != NULL)
         mdb_cursor_close(w.data);
+    if (w.values != NULL)
+        mdb_cursor_close(w.values);
     if (w.log != NULL)
         mdb_cursor_close(w.log);
     if (rc == 0)
@@ -498,6 +587,8 @@ static int try_once(struct lmdb_storage *l, struct change *const *sorted,
     else
         mdb_txn_abort(w.txn);
     settle(l, rc == 0, before);
+    if (++l->commits % COMMITS_A_LOOK == 0)
+        resident_check(&l->resident, RESIDENT_BYTES);
     return rc;
 }
 
@@ -536,6 +627,9 @@ static int env_open(struct lmdb_storage *l, size_t size, struct err *err)
     MDB_envinfo info;
     mdb_env_info(l->env, &info);
     l->map_size = info.me_mapsize;
+    mdb_filehandle_t fd;
+    if (mdb_env_get_fd(l->env, &fd) == 0)
+        resident_find(&l->resident, fd);
     rc = mdb_reader_check(l->env, &dead);
     return rc == 0 ? 0 : failed(err, "reader check", rc);
 }
@@ -547,6 +641,8 @@ static int open_tables(struct lmdb_storage *l, MDB_txn *txn)
     int rc = mdb_dbi_open(txn, NULL, 0, &l->root);
     if (rc == 0)
         rc = mdb_dbi_open(txn, "data", MDB_CREATE, &l->data);
+    if (rc == 0)
+        rc = mdb_dbi_open(txn, "values", MDB_CREATE, &l->values);
     if (rc == 0)
         rc = mdb_dbi_open(txn, "log", MDB_CREATE, &l->log);
     if (rc == 0)
@@ -1027,23 +1123,28 @@ int lmdb_log_each(struct storage *s, uint64_t from, lmdb_log_fn *each, void *ctx
     return 0;
 }
 
-static int sum_entry(const MDB_val *k, const MDB_val *v, struct hashtree *sums, struct err *err)
+static int sum_entry(struct lmdb_storage *l, MDB_cursor *at, const MDB_val *k, const MDB_val *v,
+                     struct hashtree *sums, struct err *err)
 {
     struct hashtree_entry e;
-    struct str key = str_of_val(k), value = str_of_val(v);
+    struct str key = str_of_val(k), number, value;
     if (longkey_is_stored_long(key))
-        TRY(longkey_split(value, &key, &value, err));
+        TRY(longkey_split(str_of_val(v), &key, &number, err));
+    TRY(number_of(key, v, &number, err));
+    int rc = value_at(l, mdb_cursor_txn(at), number, &value);
+    if (rc != 0)
+        return failed(err, "verify", rc);
     TRY(hashtree_hash(key, value, &e, err));
     hashtree_add(sums, &e);
     return 0;
 }
 
-static int sum_all(MDB_cursor *at, struct hashtree *sums, struct err *err)
+static int sum_all(struct lmdb_storage *l, MDB_cursor *at, struct hashtree *sums, struct err *err)
 {
     MDB_val k, v;
     int rc = mdb_cursor_get(at, &k, &v, MDB_FIRST);
     for (; rc == 0; rc = mdb_cursor_get(at, &k, &v, MDB_NEXT))
-        TRY(sum_entry(&k, &v, sums, err));
+        TRY(sum_entry(l, at, &k, &v, sums, err));
     return rc == MDB_NOTFOUND ? 0 : failed(err, "verify", rc);
 }
 
@@ -1058,7 +1159,7 @@ static int verify_in(struct lmdb_storage *l, MDB_txn *txn, struct hashtree sums[
         rc = mdb_cursor_open(txn, l->data, &at);
     if (rc != 0)
         return failed(err, "verify", rc);
-    rc = sum_all(at, &sums[1], err);
+    rc = sum_all(l, at, &sums[1], err);
     mdb_cursor_close(at);
     for (size_t i = 0; i < HASHTREE_LEAVES && rc == 0; i++)
         if (memcmp(&sums[0].leaf[i], &sums[1].leaf[i], sizeof sums[0].leaf[i]) != 0)

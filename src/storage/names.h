@@ -13,6 +13,18 @@
  */
 typedef int names_seek_fn(void *cursor, struct str from, struct str *key, struct err *err);
 
+/*
+ * Up to ${max} keys that follow the last one given, in order, borrowed until the next call; returns
+ * how many.  0: only a seek can tell what follows; -1.
+ */
+typedef int names_run_fn(void *cursor, struct str *keys, int max, struct err *err);
+
+/* How a driver walks over its keys. */
+struct names_walk {
+    names_seek_fn *seek;
+    names_run_fn *run;
+};
+
 /* Some names of a listing; starts as { 0 }, one thread at a time. */
 struct names_page {
     struct buf text;  /* each name: its length (a size_t), then its bytes */
@@ -22,9 +34,9 @@ struct names_page {
     bool more;        /* keys may follow */
 };
 
-/* Fill the page from page->from on; for use inside names_page_fn. -1: what seek says, ERR_NOMEM. */
-int names_collect(struct names_page *page, struct str prefix, names_seek_fn *seek, void *cursor,
-                  struct err *err) MUST_USE;
+/* Fill the page from page->from on; for use inside names_page_fn. -1: what ${walk} says, ERR_NOMEM. */
+int names_collect(struct names_page *page, struct str prefix, const struct names_walk *walk,
+                  void *cursor, struct err *err) MUST_USE;
 
 /* Opens the driver's cursor, calls names_collect, closes the cursor. */
 typedef int names_page_fn(struct storage *s, struct str prefix, struct names_page *page,

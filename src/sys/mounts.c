@@ -20,27 +20,20 @@ struct str system_mount_path(struct arena *a, struct str path)
 
 /* ---- showing ---- */
 
-static void put_list(struct json *o, const char *key, const struct strs *list)
-{
-    struct json *array = json_put_array(o, key);
-    for (size_t i = 0; i < list->n; i++)
-        json_add_str(array, list->v[i]);
-}
-
 /* The tunable rest, as lists and tune reads both show it. */
 static void put_tuned(struct json *o, const struct mount *m)
 {
     json_put_bool(o, "force_no_cache", m->force_no_cache);
     if (m->has_audit_non_hmac_request_keys)
-        put_list(o, "audit_non_hmac_request_keys", &m->audit_non_hmac_request_keys);
+        json_put_strs(o, "audit_non_hmac_request_keys", &m->audit_non_hmac_request_keys);
     if (m->has_audit_non_hmac_response_keys)
-        put_list(o, "audit_non_hmac_response_keys", &m->audit_non_hmac_response_keys);
+        json_put_strs(o, "audit_non_hmac_response_keys", &m->audit_non_hmac_response_keys);
     if (m->listing_visibility.n > 0)
         json_put_str(o, "listing_visibility", m->listing_visibility);
     if (m->passthrough_request_headers.n > 0)
-        put_list(o, "passthrough_request_headers", &m->passthrough_request_headers);
+        json_put_strs(o, "passthrough_request_headers", &m->passthrough_request_headers);
     if (m->allowed_response_headers.n > 0)
-        put_list(o, "allowed_response_headers", &m->allowed_response_headers);
+        json_put_strs(o, "allowed_response_headers", &m->allowed_response_headers);
     if (m->is_auth)
         json_put_text(o, "token_type",
                       mount_entry_token_type_name(
@@ -393,8 +386,10 @@ int remount_write(struct request *req, struct response *resp)
                        "both 'from' and 'to' path must be specified as a string");
     from = system_mount_path(req->arena, from);
     to = system_mount_path(req->arena, to);
-    /* Leases name the old path: they end with it. */
-    if (mounts_at(on->mounts, from) != NULL && mounts_at(on->mounts, to) == NULL)
-        TRY(lease_revoke_prefix(on->leases, from, true, &req->err));
+    TRY(arena_check(req->arena, &req->err));
+    TRY(mounts_may_remount(on->mounts, from, to, &req->err));
+    /* Leases name the old path: they end with it, and no new ones come meanwhile. */
+    TRY(mounts_taint(on->mounts, from, &req->err));
+    TRY(lease_revoke_prefix(on->leases, from, true, &req->err));
     return mounts_remount(on->mounts, from, to, &req->err) < 0 ? -1 : 1;
 }

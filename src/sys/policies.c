@@ -16,19 +16,12 @@ static int names(struct request *req, struct strs *out)
     return policy_store_list(active_of(req)->policies, req->arena, out, &req->err);
 }
 
-static void put_list(struct json *o, const char *key, const struct strs *list)
-{
-    struct json *array = json_put_array(o, key);
-    for (size_t i = 0; i < list->n; i++)
-        json_add_str(array, list->v[i]);
-}
-
 int policies_read(struct request *req, struct response *resp)
 {
     struct strs list = { 0 };
     TRY(names(req, &list));
-    put_list(response_data(resp), "keys", &list);
-    put_list(response_data(resp), "policies", &list);
+    json_put_strs(response_data(resp), "keys", &list);
+    json_put_strs(response_data(resp), "policies", &list);
     return system_twice(resp);
 }
 

@@ -69,6 +69,17 @@ static const struct field catalog_fields[] = {
     { "name", FIELD_STRING, NULL, "Name of the plugin." },
 };
 
+static const struct field cors_fields[] = {
+    { "allowed_origins", FIELD_COMMA_STRINGS, NULL, "Origins that may call, or \"*\"." },
+    { "allowed_headers", FIELD_COMMA_STRINGS, NULL, "Headers allowed beside the usual ones." },
+};
+
+static const struct field ui_fields[] = {
+    { "header", FIELD_STRING, NULL, "Name of the header." },
+    { "values", FIELD_STRINGS, NULL, "What it is set to." },
+    { "multivalue", FIELD_BOOL, NULL, "Answer with all values instead of the first." },
+};
+
 static const struct field metrics_fields[] = {
     { "format", FIELD_STRING, NULL, "Empty for JSON, or \"prometheus\"." },
 };
@@ -166,6 +177,14 @@ static const struct route routes[] = {
       .summary = "A built-in plugin." },
     { "plugins/catalog/{type}/?", FIELDS(catalog_fields), ROUTE_SUDO, .list = catalog_list,
       .summary = "List the built-in plugins of a kind." },
+
+    { "config/cors", FIELDS(cors_fields), ROUTE_SUDO, .read = cors_read, .write = cors_write,
+      .del = cors_delete, .summary = "Which origins browsers may call from." },
+    { "config/ui/headers/?", .flags = ROUTE_SUDO, .list = ui_headers_list,
+      .summary = "List the headers of the web interface." },
+    { "config/ui/headers/{header}", FIELDS(ui_fields), ROUTE_SUDO, .read = ui_header_read,
+      .write = ui_header_write, .del = ui_header_delete,
+      .summary = "A header that the web interface is served with." },
 
     { "metrics", FIELDS(metrics_fields), ROUTE_SLOW, .read = metrics_read,
       .summary = "How often and how long things were done." },

@@ -33,13 +33,6 @@ static int by_accessor(struct request *req, const struct token_entry **out)
 
 /* ---- look-up ---- */
 
-static void put_list(struct json *o, const char *key, const struct strs *list)
-{
-    struct json *array = json_put_array(o, key);
-    for (size_t i = 0; i < list->n; i++)
-        json_add_str(array, list->v[i]);
-}
-
 static void put_expiry(struct request *req, struct json *data, int64_t issued_ns,
                        int64_t expires_ns, bool renewable)
 {
@@ -88,7 +81,7 @@ static int put_identity(struct request *req, const struct token_entry *e, struct
                           &req->err));
     if (policies.n == 0)
         return 0;
-    put_list(data, "identity_policies", &policies);
+    json_put_strs(data, "identity_policies", &policies);
     json_put_object(data, "external_namespace_policies");
     return 0;
 }
@@ -99,7 +92,7 @@ static int describe(struct request *req, struct response *resp, const struct tok
     struct json *data = response_data(resp);
     json_put_str(data, "id", e->id);
     json_put_str(data, "accessor", e->accessor);
-    put_list(data, "policies", &e->policies);
+    json_put_strs(data, "policies", &e->policies);
     json_put_str(data, "path", e->path);
     json_put(data, "meta",
              e->meta == NULL ? json_null(req->arena) : json_copy(req->arena, e->meta));
@@ -116,7 +109,7 @@ static int describe(struct request *req, struct response *resp, const struct tok
     if (e->period_s != 0)
         json_put_int(data, "period", e->period_s);
     if (e->bound_cidrs.n > 0)
-        put_list(data, "bound_cidrs", &e->bound_cidrs);
+        json_put_strs(data, "bound_cidrs", &e->bound_cidrs);
     TRY(put_times(req, e, data));
     TRY(put_identity(req, e, data));
     return 1;
@@ -238,10 +231,9 @@ static int revoke(struct request *req, struct str token)
     int found = token_lookup_pending(active_of(req)->tokens, token, &e, &req->err);
     if (found < 0)
         return -1;
-    if (found == 0)
-        return 1;
-    if (e->type == TOKEN_BATCH)
+    if (found > 0 && e->type == TOKEN_BATCH)
         return refuse(req, "batch tokens cannot be revoked");
+    /* One that is not alive may have been left half revoked: this goes on with it. */
     return token_revoke_tree(active_of(req)->tokens, token, &req->err) < 0 ? -1 : 1;
 }
 

@@ -1,5 +1,6 @@
 /* sys/internal/ui: what of the mounts a caller, or nobody, may see. */
 #include "core/rights.h"
+#include "logical/cidr.h"
 #include "sys/system.h"
 
 /* The caller's compiled policies; NULL without a valid token. */
@@ -13,6 +14,10 @@ static int caller_acl(struct request *req, const struct policy_acl **acl)
     int found = token_lookup(on->tokens, req->token, &e, &req->err);
     if (found <= 0)
         return found;
+    /* From another address than it is bound to, a token is none. */
+    if (e->bound_cidrs.n > 0
+        && (req->peer == NULL || !cidr_allows(&e->bound_cidrs, req->peer->addr)))
+        return 0;
     return rights_of(on, req->arena, e, acl, &req->err);
 }
 

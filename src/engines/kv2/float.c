@@ -88,11 +88,33 @@ static int number(struct arena *a, struct json *v, struct err *err)
     return 0;
 }
 
+/* Containers to go through, the newest first. */
+struct todo {
+    struct json *container;
+    struct todo *next;
+};
+
+/* No recursion: clients send trees deeper than a worker's stack. */
 int kv2_float_numbers(struct arena *a, struct json *v, struct err *err)
 {
+    struct todo first = { v, NULL }, *todo = &first;
+
     if (v->type == JSON_NUMBER)
         return number(a, v, err);
-    for (struct json *child = json_first(v); child != NULL; child = child->next)
-        TRY(kv2_float_numbers(a, child, err));
+    while (todo != NULL) {
+        struct json *child = json_first(todo->container);
+        todo = todo->next;
+        for (; child != NULL; child = child->next) {
+            if (child->type == JSON_NUMBER)
+                TRY(number(a, child, err));
+            if (json_first(child) == NULL)
+                continue;
+            struct todo *more = arena_alloc(a, sizeof *more);
+            if (more == NULL)
+                return arena_check(a, err);
+            *more = (struct todo){ child, todo };
+            todo = more;
+        }
+    }
     return 0;
 }

@@ -130,6 +130,18 @@ static void drop_repeats(struct kv2_meta *m)
     m->n = kept;
 }
 
+/* Versions of which the counters know nothing would be cut off, or hidden, by the next write. */
+static int check_counters(const struct kv2_meta *m, struct err *err)
+{
+    uint64_t newest = m->n > 0 ? m->versions[m->n - 1].number : 0;
+
+    if (newest > m->current || m->oldest > m->current || m->current == UINT64_MAX)
+        return err_set(err, ERR_CORRUPT, "metadata: versions %llu to %llu, but one is %llu",
+                       (unsigned long long)m->oldest, (unsigned long long)m->current,
+                       (unsigned long long)newest);
+    return 0;
+}
+
 int kv2_meta_decode(struct arena *a, struct str bytes, struct kv2_meta *out, struct err *err)
 {
     struct protobuf_field f;
@@ -152,6 +164,7 @@ int kv2_meta_decode(struct arena *a, struct str bytes, struct kv2_meta *out, str
     TRY(found);
     qsort(out->versions, out->n, sizeof *out->versions, by_number);
     drop_repeats(out);
+    TRY(check_counters(out, err));
     return arena_check(a, err);
 }
 

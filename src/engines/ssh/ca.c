@@ -1,8 +1,6 @@
 /* The CA's key pair: generated or taken over, told of, deleted. */
 #include "engines/ssh/ca.h"
 
-#include "base/secret.h"
-#include "codec/base64.h"
 #include "crypto/sshkey.h"
 #include "crypto/sshprivate.h"
 #include "engines/ssh/pubkey.h"
@@ -116,8 +114,8 @@ static int shall_generate(struct request *req, struct str public, struct str pri
     if (!said && public.n == 0 && private.n == 0)
         return 1;
     if (!said && (public.n == 0 || private.n == 0))
-        return refuse(req, "only one of public_key and private_key set; both must be set to use, or "
-                           "both must be blank to auto-generate");
+        return refuse(req, "only one of public_key and private_key set; both must be set to use, "
+                           "or both must be blank to auto-generate");
     if (public.n == 0)
         return refuse(req, "missing public_key");
     return private.n == 0 ? refuse(req, "missing private_key") : 0;

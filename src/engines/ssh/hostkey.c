@@ -40,8 +40,8 @@ int ssh_hostkey_renew(struct request *req, struct response *resp)
 int ssh_hostkey_revoke(struct request *req, struct response *resp)
 {
     return err_set(&req->err, ERR_INTERNAL,
-                   "dynamic keys are not supported: take the key of \"" STR_FMT "\" off host " STR_FMT
-                   ", then revoke the lease with revoke-force",
+                   "dynamic keys are not supported: take the key of \"" STR_FMT
+                   "\" off host " STR_FMT ", then revoke the lease with revoke-force",
                    STR_ARG(json_get_str(req->lease_data, "username")),
                    STR_ARG(json_get_str(req->lease_data, "ip")));
 }

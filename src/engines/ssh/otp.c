@@ -139,7 +139,8 @@ static int check_type(struct request *req, const struct role *role)
     case ROLE_DYNAMIC:
         break;
     }
-    return refuse(req, "dynamic keys are not issued any more; use a role of key type 'otp' or 'ca'");
+    return refuse(req, "dynamic keys are not issued any more; "
+                       "use a role of key type 'otp' or 'ca'");
 }
 
 int ssh_otp_creds(struct request *req, struct response *resp)

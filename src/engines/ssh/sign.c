@@ -19,7 +19,7 @@ static int refuse(struct request *req, const char *why)
 
 /* ---- the key ---- */
 
-/* The name of a kind in allowed_user_key_lengths; NULL: a security key, which Vault refuses there. */
+/* A kind's name in allowed_user_key_lengths; NULL: a security key, which Vault refuses there. */
 static const char *length_name(enum sshkey_kind kind)
 {
     switch (kind) {

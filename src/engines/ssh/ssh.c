@@ -35,8 +35,8 @@ static const struct field roles_fields[] = {
     { "key_type", FIELD_STRING, NULL, "otp or ca." },
     { "default_user", FIELD_STRING, NULL, "User when a request names none; otp must have one." },
     { "allowed_users", FIELD_STRING, NULL,
-      "Users that a request may name, comma-separated; '*' is everybody. Empty: for otp the default "
-      "user alone, for ca nobody." },
+      "Users that a request may name, comma-separated; '*' is everybody. Empty: for otp the "
+      "default user alone, for ca nobody." },
     { "cidr_list", FIELD_STRING, NULL, "otp: blocks of the hosts' addresses, comma-separated." },
     { "exclude_cidr_list", FIELD_STRING, NULL, "otp: blocks among them that do not count." },
     { "port", FIELD_INT, NULL, "otp: port of the host, told to clients. Default: 22." },
@@ -47,13 +47,15 @@ static const struct field roles_fields[] = {
     { "allow_subdomains", FIELD_BOOL, NULL, "ca: a host may lie below an allowed domain." },
     { "allow_user_certificates", FIELD_BOOL, NULL, "ca: sign users' keys." },
     { "allow_host_certificates", FIELD_BOOL, NULL, "ca: sign hosts' keys." },
-    { "ttl", FIELD_SECONDS, NULL, "ca: how long a certificate is good when a request does not say." },
+    { "ttl", FIELD_SECONDS, NULL,
+      "ca: how long a certificate is good when a request does not say." },
     { "max_ttl", FIELD_SECONDS, NULL, "ca: the most that a request may ask for." },
     { "allowed_critical_options", FIELD_STRING, NULL,
       "ca: critical options that a request may set, comma-separated. Empty: any." },
     { "allowed_extensions", FIELD_STRING, NULL,
       "ca: extensions that a request may set, comma-separated. Empty: any." },
-    { "default_critical_options", FIELD_MAP, NULL, "ca: critical options when a request has none." },
+    { "default_critical_options", FIELD_MAP, NULL,
+      "ca: critical options when a request has none." },
     { "default_extensions", FIELD_MAP, NULL, "ca: extensions when a request has none." },
     { "default_extensions_template", FIELD_BOOL, NULL,
       "ca: values of default_extensions may name the caller." },
@@ -124,7 +126,7 @@ static const struct route routes[] = {
     { "roles/?", .list = ssh_roles_list, .summary = "List the roles." },
     { "roles/{role:at}", FIELDS(roles_fields), .read = ssh_roles_read, .write = ssh_roles_write,
       .del = ssh_roles_delete, .summary = "What may be asked for, and by which rules.",
-      .details = "A role of key type otp gives one-time passwords, one of key type ca signs keys." },
+      .details = "A role of type otp gives one-time passwords, one of type ca signs keys." },
     { "creds/{role:at}", FIELDS(creds_fields), .write = ssh_otp_creds,
       .summary = "A password for one login at one host." },
     { "lookup", FIELDS(lookup_fields), .write = ssh_address_lookup,
@@ -148,8 +150,8 @@ static const struct secret_kind secrets[] = {
 
 const struct engine engine_ssh = {
     .type = "ssh",
-    .help = "The ssh engine lets people and hosts in by SSH: it gives one-time passwords that hosts\n"
-            "verify, or signs public keys so that hosts and clients trust them.",
+    .help = "The ssh engine lets people and hosts in by SSH: it gives one-time passwords that\n"
+            "hosts verify, or signs public keys so that hosts and clients trust them.",
     ROUTES(routes),
     .secrets = secrets,
     .n_secrets = ARRAY_LEN(secrets),
