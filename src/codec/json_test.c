@@ -555,7 +555,7 @@ static void a_short_string_is_escaped_wherever_its_odd_byte_stands(void **state)
     for (size_t n = 1; n < sizeof fill; n++) {
         for (size_t i = 0; i < n * ARRAY_LEN(cases); i++) {
             AUTO(buf_free) struct buf out = { 0 };
-            char text[sizeof fill], want[64];
+            char text[sizeof fill], want[2 * sizeof fill + 16];
             size_t at = i % n;
             memcpy(text, fill, n);
             text[at] = cases[i / n].odd;
