@@ -429,7 +429,8 @@ char *coffer_curl_command(const struct coffer *c, const struct coffer_request *q
     for (size_t i = 0; i < n; i++) {
         struct str value = str_is(headers[i].name, "X-Vault-Token") ? STR("$(vault print token)")
                                                                     : headers[i].value;
-        if (!str_is(headers[i].name, "Content-Type"))
+        /* Only a patch depends on its type. */
+        if (!str_is(headers[i].name, "Content-Type") || strcmp(q->method, "PATCH") == 0)
             buf_printf(&out, "-H \"" STR_FMT ": " STR_FMT "\" ", STR_ARG(headers[i].name),
                        STR_ARG(value));
     }

@@ -124,7 +124,13 @@ static void answer_here(struct call *c)
 static void on_worker(void *ctx, struct http_exchange *x)
 {
     struct call c = { .api = ctx, .x = x, .arena = x->req.arena };
-    answer_here(&c);
+    struct err late = { ERR_TIMEOUT, "context deadline exceeded" };
+    int64_t deadline = read_deadline_ns(&c);
+    /* It waited for a worker for so long that nobody may wait for its answer any more. */
+    if (deadline != 0 && clock_now_ns(c.api->settings.core->clock) > deadline)
+        answer_failure(&c, &late);
+    else
+        answer_here(&c);
 }
 
 void api_handle(void *ctx, struct http_exchange *x)

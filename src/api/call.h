@@ -61,6 +61,11 @@ bool status_hides_text(enum err_code code);
 /* The token that the headers carry, or empty. */
 struct str read_token(const struct http_request *h);
 /*
+ * Unix time at which the listener's max_request_duration is over, the wait for a worker counted in;
+ * 0: never.
+ */
+int64_t read_deadline_ns(const struct call *c);
+/*
  * The request that the exchange means; -1: ${status} and err->msg are the answer.
  */
 int read_request(struct call *c, struct request **out, int *status, struct err *err) MUST_USE;

@@ -204,8 +204,7 @@ static int check_override(const struct http_request *h, int *status, struct err 
                    STR_ARG(value));
 }
 
-/* When the listener's max_request_duration is over, the wait for a worker counted in. */
-static int64_t deadline_of(const struct call *c)
+int64_t read_deadline_ns(const struct call *c)
 {
     const struct api_listener *rules = http_listener_user(c->x->req.listener);
     int64_t deadline;
@@ -236,7 +235,7 @@ int read_request(struct call *c, struct request **out, int *status, struct err *
         .token = read_token(h),
         .peer = peer,
         .now_ns = clock_now_ns(c->api->settings.core->clock),
-        .deadline_ns = deadline_of(c),
+        .deadline_ns = read_deadline_ns(c),
         .may_block = !c->on_loop,
         .headers = (const struct request_header *)h->headers,
         .n_headers = h->n_headers,

@@ -24,9 +24,5 @@ ABSENT(command_plugin, "plugin", "Interact with Vault plugins and catalog",
 ABSENT(command_ssh, "ssh", "Initiate an SSH session",
        "\"write ssh/sign/ROLE public_key=@FILE\" or \"write ssh/creds/ROLE ip=ADDRESS\", then ssh, "
        "do the same.");
-ABSENT(command_operator_diagnose, "operator diagnose", "Troubleshoot problems starting Vault",
-       "The server names what is wrong with its configuration when it starts.");
-ABSENT(command_operator_migrate, "operator migrate", "Migrates Vault data between storage backends",
-       "Take a snapshot with \"operator raft snapshot save\", and restore it in the new cluster.");
 ABSENT(command_operator_usage, "operator usage", "Lists historical client counts",
        "Client counts are not kept.");

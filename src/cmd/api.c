@@ -213,7 +213,9 @@ int api_send(struct command_run *run, const struct api_call *call, struct api_an
     struct coffer_request q = {
         .method = call->method, .path = call->path, .query = call->query,
         .n_query = call->n_query, .body = bytes.n > 0 ? bytes.p : NULL, .body_len = bytes.n,
-        .content_type = call->raw_body.p != NULL ? "application/octet-stream" : NULL,
+        .content_type = call->raw_body.p != NULL             ? "application/octet-stream"
+                        : strcmp(call->method, "PATCH") == 0 ? "application/merge-patch+json"
+                                                             : NULL,
         .sink = call->sink, .sink_ctx = call->sink_ctx,
     };
     char *before = arena_cstr(run->arena, str_of(coffer_wrap_ttl(run->client)));

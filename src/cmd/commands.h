@@ -6,15 +6,15 @@
 
 /* absent.c */
 extern const struct command command_agent, command_debug, command_namespace, command_plugin,
-    command_ssh, command_operator_diagnose, command_operator_migrate, command_operator_usage;
+    command_ssh, command_operator_usage;
 
 /* audit.c */
 extern const struct command command_audit, command_audit_enable, command_audit_disable,
     command_audit_list;
 
 /* generic.c */
-extern const struct command command_read, command_write_data, command_list, command_delete,
-    command_unwrap, command_path_help;
+extern const struct command command_read, command_write_data, command_patch, command_list,
+    command_delete, command_unwrap, command_path_help;
 
 /* kv.c */
 extern const struct command command_kv, command_kv_get, command_kv_put, command_kv_patch,
@@ -48,11 +48,17 @@ extern const struct command command_operator_raft_autopilot,
     command_operator_raft_autopilot_get_config, command_operator_raft_autopilot_set_config,
     command_operator_raft_autopilot_state;
 
+/* operator_diagnose.c */
+extern const struct command command_operator_diagnose;
+
 /* operator_generate_root.c */
 extern const struct command command_operator_generate_root;
 
 /* operator_init.c */
 extern const struct command command_operator_init;
+
+/* operator_migrate.c */
+extern const struct command command_operator_migrate;
 
 /* operator_raft.c */
 extern const struct command command_operator_raft, command_operator_raft_list_peers,

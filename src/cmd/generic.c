@@ -69,28 +69,44 @@ static const struct flag write_flags[] = {
       .help = "Write even when no data is given, for paths that need none." },
 };
 
-static int write_run(struct command_run *run)
+/* Path and data of write and patch.  False: said what is wrong with them. */
+static bool take_data(struct command_run *run, struct str *path, struct json **data)
 {
     struct err err = { 0 };
+    if (!has_path(run))
+        return false;
+    if (run->n_args == 1 && !flags_bool(run->flags, "force")) {
+        command_warn(run, "Must supply data or use -force");
+        return false;
+    }
+    *path = command_path(run, run->args[0]);
+    if (data_parse(run, run->args + 1, run->n_args - 1, data, &err) == 0)
+        return true;
+    command_warn(run, "Failed to parse K=V data: %s", err.msg);
+    return false;
+}
+
+static int tell_written(struct command_run *run, struct str path, const struct api_answer *answer)
+{
+    if (answer->json != NULL)
+        return output_field_or_secret(run, answer->json);
+    if (command_is_table(run))
+        command_say(run, "Success! Data written to: %s", path.p);
+    return 0;
+}
+
+static int write_run(struct command_run *run)
+{
     struct api_answer answer;
     struct json *data;
-    if (!has_path(run))
+    struct str path;
+    if (!take_data(run, &path, &data))
         return 1;
-    if (run->n_args == 1 && !flags_bool(run->flags, "force"))
-        return command_fail(run, 1, "Must supply data or use -force");
-    struct str path = command_path(run, run->args[0]);
-    if (data_parse(run, run->args + 1, run->n_args - 1, &data, &err) < 0)
-        return command_fail(run, 1, "Failed to parse K=V data: %s", err.msg);
     if (api_put(run, path.p, run->n_args == 1 ? NULL : data, &answer) < 0) {
         command_warn(run, "Error writing data to %s: " STR_FMT, path.p, STR_ARG(answer.error));
         return refused_with(run, &answer);
     }
-    if (answer.json == NULL) {
-        if (command_is_table(run))
-            command_say(run, "Success! Data written to: %s", path.p);
-        return 0;
-    }
-    return output_field_or_secret(run, answer.json);
+    return tell_written(run, path, &answer);
 }
 
 const struct command command_write_data = {
@@ -108,6 +124,44 @@ const struct command command_write_data = {
             "  Make an encryption key, which takes no data:\n\n"
             "      $ vault write -f transit/keys/my-key",
     .run = write_run,
+    .options = COMMAND_OUTPUT,
+    COMMAND_FLAGS(write_flags),
+};
+
+/* ---- patch ---- */
+
+static int patch_run(struct command_run *run)
+{
+    struct api_answer answer;
+    struct json *data;
+    struct str path;
+    if (!take_data(run, &path, &data))
+        return 1;
+    if (api_send(run,
+                 &(struct api_call){ .method = "PATCH", .path = path.p,
+                                     .body = run->n_args == 1 ? json_object(run->arena) : data },
+                 &answer) == 0)
+        return tell_written(run, path, &answer);
+    command_warn(run, "Error writing data to %s: " STR_FMT, path.p, STR_ARG(answer.error));
+    if (answer.status == 405)
+        command_caution(run, "The server cannot patch this path. \"write\" replaces what is there; "
+                             "\"kv patch\" changes single fields of a secret in a key-value store "
+                             "of version 2.");
+    return refused_with(run, &answer);
+}
+
+const struct command command_patch = {
+    .name = "patch",
+    .usage = "patch [options] PATH [DATA K=V...]",
+    .summary = "Patch data, configuration, and secrets",
+    .help = "  Changes the given fields of what is at the path, and leaves its others alone (HTTP "
+            "PATCH\n"
+            "  with a JSON merge patch). Not every path, and no server of Vault 1.8's API, can do "
+            "that.\n"
+            "  Data is given as for \"write\".\n\n"
+            "  Change one parameter of a role:\n\n"
+            "      $ vault patch pki/roles/example allow_localhost=false",
+    .run = patch_run,
     .options = COMMAND_OUTPUT,
     COMMAND_FLAGS(write_flags),
 };

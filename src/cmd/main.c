@@ -65,6 +65,7 @@ static const struct command *const commands[] = {
     &command_operator_step_down,
     &command_operator_unseal,
     &command_operator_usage,
+    &command_patch,
     &command_path_help,
     &command_plugin,
     &command_policy,

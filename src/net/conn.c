@@ -12,6 +12,7 @@
 #include "net/proxyproto.h"
 
 enum { LINGER_MS = 2000, LINGER_BYTES = 1 << 20 };
+enum { KEEPALIVE_S = 180 }; /* as Vault's: clients that vanish are noticed */
 
 static void on_event(uv_poll_t *poll, int status, int events);
 
@@ -46,6 +47,21 @@ void conn_deadline(struct conn *c, int ms)
 void conn_no_deadline(struct conn *c)
 {
     wheel_forget(&c->due);
+}
+
+void conn_write_clock(struct conn *c)
+{
+    int most = c->site->write_timeout_ms;
+    c->write_by_ms = most > 0 ? loop_now_ms(c->loop) + most : 0;
+}
+
+void conn_write_deadline(struct conn *c)
+{
+    int64_t left = c->write_by_ms - loop_now_ms(c->loop);
+    if (c->write_by_ms == 0)
+        conn_no_deadline(c);
+    else if (c->stage != CONN_CLOSED)
+        loop_set_deadline(c->loop, &c->due, left > 0 ? left : 0);
 }
 
 void conn_hold(struct conn *c)
@@ -210,7 +226,7 @@ static int queue(struct conn *c, const struct iovec *v, int n)
     memcpy(c->out + c->n_out, v, (size_t)n * sizeof *v);
     c->n_out += n;
     want_write(c, true);
-    conn_deadline(c, c->site->write_timeout_ms);
+    conn_write_deadline(c);
     return 0;
 }
 
@@ -239,18 +255,13 @@ static void flush(struct conn *c)
         c->proto->readable(c);
         return;
     }
-    int before = c->n_out;
-    size_t first = c->out[0].iov_len;
     c->n_out = put_all(c, c->out, c->n_out);
     if (c->n_out < 0) {
         conn_close(c);
         return;
     }
-    if (c->n_out > 0) {
-        if (c->n_out != before || c->out[0].iov_len != first)
-            conn_deadline(c, c->site->write_timeout_ms);
+    if (c->n_out > 0)
         return;
-    }
     free(c->out);
     c->out = NULL;
     want_write(c, false);
@@ -362,7 +373,7 @@ static void read_proxy(struct conn *c)
         conn_close(c);
         return;
     }
-    if (used > 0 && from.known) {
+    if (used > 0 && from.known && c->trusted) {
         memcpy(c->peer, from.addr, sizeof c->peer);
         c->peer_port = from.port;
     }
@@ -428,6 +439,24 @@ static void take_peer(struct conn *c, const struct sockaddr *addr)
     }
 }
 
+/* What the listener's rule says of whoever connects.  False: it is not let in. */
+static bool admit(struct conn *c)
+{
+    const struct site *s = c->site;
+    switch (s->proxy) {
+    case HTTP_PROXY_NONE:
+        return true;
+    case HTTP_PROXY_ALWAYS:
+        c->trusted = true;
+        return true;
+    case HTTP_PROXY_ALLOW:
+    case HTTP_PROXY_DENY:
+        c->trusted = s->trusts_proxy != NULL && s->trusts_proxy(s->trust_ctx, str_of(c->peer));
+        return c->trusted || s->proxy == HTTP_PROXY_ALLOW;
+    }
+    return false;
+}
+
 static void link_conn(struct conn *c)
 {
     struct loop *l = c->loop;
@@ -453,13 +482,22 @@ void conn_open(struct loop *l, const struct site *site, int fd, const struct soc
     c->fd = fd;
     c->holds = 1;
     if (addr->sa_family == AF_INET || addr->sa_family == AF_INET6) {
-        int on = 1;
+        int on = 1, after = KEEPALIVE_S;
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after, sizeof after);
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &after, sizeof after);
     }
     take_peer(c, addr);
     link_conn(c);
+    if (!admit(c)) {
+        conn_close(c);
+        return;
+    }
     conn_deadline(c, site->read_header_timeout_ms);
-    c->stage = site->proxy_protocol ? CONN_PROXY : site->tls != NULL ? CONN_HELLO : CONN_OPEN;
+    c->stage = site->proxy != HTTP_PROXY_NONE ? CONN_PROXY
+               : site->tls != NULL            ? CONN_HELLO
+                                              : CONN_OPEN;
     watch(c, UV_READABLE);
     if (c->stage == CONN_OPEN)
         establish(c);

@@ -42,11 +42,13 @@ struct conn {
     enum conn_stage stage;
     int events;      /* what poll watches for */
     unsigned holds;  /* requests that still point here, plus one until the handle is closed */
+    bool trusted;    /* a PROXY header from here counts */
     struct tls *tls; /* NULL: plain */
     const struct conn_proto *proto;
     void *state;       /* the protocol's */
     struct iovec *out; /* what the socket did not take yet; NULL: nothing */
     int n_out;
+    int64_t write_by_ms; /* when the answer must be out, on the loop's clock; 0: no limit */
     unsigned seen; /* bytes: of the proxy's header so far; dropped while lingering */
     int peer_port;
     char peer[CONN_PEER_TEXT];
@@ -84,6 +86,13 @@ void conn_want_read(struct conn *c, bool want);
 /* Call proto->expired in ${ms} unless set anew. */
 void conn_deadline(struct conn *c, int ms);
 void conn_no_deadline(struct conn *c);
+
+/*
+ * The listener's write timeout: it runs from conn_write_clock, called when a request's head has
+ * been read; conn_write_deadline makes what is left of it the deadline, or sets none.
+ */
+void conn_write_clock(struct conn *c);
+void conn_write_deadline(struct conn *c);
 
 /* Close now.  ${c} stays valid until the event is over, or longer while held. */
 void conn_close(struct conn *c);

@@ -73,6 +73,14 @@ void http_stream_begin(struct http_exchange *x, const struct http_reply *head);
 int http_stream_write(struct http_exchange *x, struct str bytes) MUST_USE;
 void http_stream_end(struct http_exchange *x);
 
+/* Whose PROXY header counts, and what becomes of others that connect. */
+enum http_proxy {
+    HTTP_PROXY_NONE,   /* the protocol is not spoken */
+    HTTP_PROXY_ALWAYS, /* everybody's */
+    HTTP_PROXY_ALLOW,  /* trusted ones'; others may send it, and are who they are */
+    HTTP_PROXY_DENY,   /* trusted ones'; others are not let in */
+};
+
 /* How a listener behaves.  Strings borrowed until http_listen returns. */
 struct http_listener_config {
     struct str address;      /* "127.0.0.1:8200", "[::1]:8200", or with unix: a path */
@@ -89,9 +97,13 @@ struct http_listener_config {
     size_t max_body_bytes;           /* [32 MiB] */
     size_t max_header_bytes;         /* [1 MiB, as Go] */
     int read_header_timeout_ms;      /* [10,000] */
-    int read_timeout_ms;             /* [30,000] */
+    int read_timeout_ms;             /* for all of a request, its body too [30,000] */
     int idle_timeout_ms;             /* [300,000] */
-    bool proxy_protocol;             /* HAProxy's, versions 1 and 2 */
+    int write_timeout_ms;            /* from a request's head to its answer's last byte [none] */
+    enum http_proxy proxy;           /* HAProxy's protocol, versions 1 and 2 */
+    /* For ALLOW and DENY: whether the peer (IP as text) is trusted.  The loops' threads. */
+    bool (*trusts_proxy)(const void *trust_ctx, struct str peer_addr);
+    const void *trust_ctx;           /* outlives the server */
     void *user;                      /* for the handler: http_listener_user */
 };
 

@@ -41,6 +41,7 @@ struct h2stream {
     struct exchange *x;
     struct h2stream *next, **link;
     int32_t id;
+    int64_t write_by_ms; /* when its answer must be out; 0: no limit */
     struct http_header *headers;
     size_t n_headers, cap_headers, header_bytes;
     struct str authority;
@@ -56,9 +57,31 @@ struct h2stream {
 
 static const struct exchange_ops ops;
 
+/* The earliest of the streams' is the connection's. */
+static void set_write_clock(struct http2 *h)
+{
+    int64_t first = 0;
+    if (h->c->site->write_timeout_ms <= 0)
+        return;
+    for (const struct h2stream *st = h->streams; st != NULL; st = st->next)
+        if (!st->gone && st->write_by_ms != 0 && (first == 0 || st->write_by_ms < first))
+            first = st->write_by_ms;
+    h->c->write_by_ms = first;
+}
+
+/* A deadline that does not pass over the streams' write clocks. */
+static void deadline_within(struct conn *c, int ms)
+{
+    if (c->write_by_ms != 0 && c->write_by_ms - loop_now_ms(c->loop) < ms)
+        conn_write_deadline(c);
+    else
+        conn_deadline(c, ms);
+}
+
 static void set_deadline(struct http2 *h)
 {
     const struct site *site = h->c->site;
+    set_write_clock(h);
     /* Answers that are not out, whole ones or pieces: the client's window is shut. */
     bool unsent = h->n_streams > h->lent + h->partial || h->pieces > 0;
     enum waits waits = h->partial > 0 ? FOR_BODY
@@ -73,17 +96,15 @@ static void set_deadline(struct http2 *h)
     h->progress = false;
     switch (waits) {
     case FOR_BODY:
-        conn_deadline(h->c, site->read_timeout_ms);
+        deadline_within(h->c, site->read_timeout_ms);
         break;
     case FOR_WINDOW:
-        conn_deadline(h->c, site->write_timeout_ms);
-        break;
     case FOR_HANDLER:
-        conn_no_deadline(h->c);
+        conn_write_deadline(h->c);
         break;
     case FOR_START:
     case FOR_IDLE:
-        conn_deadline(h->c, site->idle_timeout_ms);
+        deadline_within(h->c, site->idle_timeout_ms);
         break;
     }
 }
@@ -162,6 +183,8 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     }
     x->owner = st;
     *st = (struct h2stream){ .h = h, .x = x, .id = frame->hd.stream_id, .partial = true };
+    conn_write_clock(h->c);
+    st->write_by_ms = h->c->write_by_ms;
     st->next = h->streams;
     st->link = &h->streams;
     if (st->next != NULL)
@@ -465,9 +488,29 @@ static void sent(struct conn *c)
     conn_release(c);
 }
 
+/* End the streams whose answers took too long, as Go does.  False: there are none. */
+static bool reset_late(struct http2 *h)
+{
+    int64_t now = loop_now_ms(h->c->loop);
+    bool any = false;
+    for (struct h2stream *st = h->streams; st != NULL; st = st->next) {
+        if (st->gone || st->write_by_ms == 0 || st->write_by_ms > now)
+            continue;
+        st->write_by_ms = 0;
+        any = h->progress = true; /* the deadline is set anew */
+        (void)nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, st->id,
+                                        NGHTTP2_INTERNAL_ERROR);
+    }
+    return any;
+}
+
 static void expired(struct conn *c)
 {
     struct http2 *h = c->state;
+    if (reset_late(h)) {
+        (void)flush(h);
+        return;
+    }
     (void)nghttp2_session_terminate_session(h->session, NGHTTP2_NO_ERROR);
     if (flush(h))
         conn_close(c);

@@ -460,6 +460,56 @@ static void slow_clients_are_let_go(void **state)
     assert_int_equal(silent.n, 0);
 }
 
+static void a_request_has_one_time_for_head_and_body(void **state)
+{
+    struct fixture *f = *state;
+    AUTO(buf_free) struct buf got = { 0 };
+    listen_with(f, (struct http_listener_config){ .read_header_timeout_ms = 20000,
+                                                  .read_timeout_ms = 1 });
+    AUTO(close_fd) int fd = dial(f);
+    say(fd, STR("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
+                "Expect: 100-continue\r\n\r\n"));
+    hear(fd, NULL, &got);
+    assert_true(has(&got, "HTTP/1.1 408 "));
+}
+
+static void an_answer_too_late_is_not_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    AUTO(buf_free) struct buf late = { 0 }, good = { 0 };
+    listen_with(f, (struct http_listener_config){ .write_timeout_ms = 100 });
+    talk(f, STR("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n"), &late); /* nobody lets it go on */
+    assert_int_equal(late.n, 0);
+    sem_post(&f->go);
+    talk(f, STR("GET /good HTTP/1.1\r\n" LAST "\r\n"), &good);
+    assert_true(has(&good, "path=/good"));
+}
+
+static void a_client_that_does_not_read_is_let_go(void **state)
+{
+    struct fixture *f = *state;
+    listen_with(f, (struct http_listener_config){ .write_timeout_ms = 100 });
+    AUTO(close_fd) int fd = dial(f);
+    say(fd, STR("GET /endless HTTP/1.1\r\nHost: a\r\n\r\n"));
+    sem_wait(&f->entered);
+    assert_int_equal(f->stream_result, -1);
+}
+
+static void without_a_write_timeout_idle_times_cut_no_answer(void **state)
+{
+    struct fixture *f = *state;
+    AUTO(buf_free) struct buf got = { 0 };
+    listen_with(f, (struct http_listener_config){ .read_timeout_ms = 1, .idle_timeout_ms = 1 });
+    AUTO(close_fd) int fd = dial(f);
+    say(fd, STR("GET /big HTTP/1.1\r\n" LAST "\r\n"));
+    AUTO(close_fd) int other = dial(f); /* by its end the first one's times are over too */
+    say(other, STR("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    hear(other, NULL, &got);
+    buf_clear(&got);
+    hear(fd, NULL, &got);
+    assert_true(got.n > 5000000);
+}
+
 static void large_answers_arrive_whole(void **state)
 {
     struct fixture *f = *state;
@@ -580,7 +630,7 @@ static void the_proxys_word_names_the_client(void **state)
 {
     struct fixture *f = *state;
     AUTO(buf_free) struct buf got = { 0 }, bad = { 0 };
-    listen_with(f, (struct http_listener_config){ .proxy_protocol = true });
+    listen_with(f, (struct http_listener_config){ .proxy = HTTP_PROXY_ALWAYS });
     AUTO(close_fd) int fd = dial(f);
     struct str in =
         STR("PROXY TCP4 192.0.2.7 192.0.2.2 1234 443\r\nGET / HTTP/1.1\r\n" LAST "\r\n");
@@ -590,6 +640,40 @@ static void the_proxys_word_names_the_client(void **state)
     assert_true(has(&got, "peer=192.0.2.7 "));
     talk(f, STR("PROXY TCP9\r\nGET / HTTP/1.1\r\n" LAST "\r\n"), &bad);
     assert_int_equal(bad.n, 0);
+}
+
+static bool trusts(const void *ctx, struct str peer_addr)
+{
+    return str_is(peer_addr, ctx);
+}
+
+static void only_trusted_proxies_name_the_client(void **state)
+{
+    static const struct {
+        enum http_proxy rule;
+        const char *trusted, *peer; /* peer: NULL: not let in */
+    } cases[] = {
+        { HTTP_PROXY_ALLOW, "127.0.0.1", "peer=192.0.2.7 " },
+        { HTTP_PROXY_ALLOW, "192.0.2.7", "peer=127.0.0.1 " },
+        { HTTP_PROXY_DENY, "127.0.0.1", "peer=192.0.2.7 " },
+        { HTTP_PROXY_DENY, "192.0.2.7", NULL },
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(buf_free) struct buf named = { 0 }, plain = { 0 };
+        listen_with(f, (struct http_listener_config){ .proxy = cases[i].rule,
+                                                      .trusts_proxy = trusts,
+                                                      .trust_ctx = cases[i].trusted });
+        talk(f, STR("PROXY TCP4 192.0.2.7 192.0.2.2 1234 443\r\nGET / HTTP/1.1\r\n" LAST "\r\n"),
+             &named);
+        talk(f, STR("GET / HTTP/1.1\r\n" LAST "\r\n"), &plain);
+        if (cases[i].peer == NULL) {
+            assert_int_equal(named.n + plain.n, 0);
+            continue;
+        }
+        assert_true(has(&named, cases[i].peer));
+        assert_true(has(&plain, "peer=127.0.0.1 "));
+    }
 }
 
 static void *drain_later(void *ctx)
@@ -816,6 +900,8 @@ static bool hear_stream(int fd, uint32_t id, struct buf *body, int *last_type)
         at += 9 + length;
         if (stream == id && p[3] == 0)
             buf_add(body, str_mem(p + 9, length));
+        if (stream == id && p[3] == 3)
+            return false;
         if (stream == id && (p[3] == 0 || p[3] == 1) && (p[4] & 1) != 0)
             return true;
     }
@@ -880,6 +966,23 @@ static void http2_bodies_and_streams_arrive(void **state)
     say(c, buf_str(&windows));
     assert_true(hear_stream(c, 1, &streamed, &last));
     assert_int_equal(streamed.n, 3000000);
+}
+
+static void http2_streams_too_late_are_reset_alone(void **state)
+{
+    struct fixture *f = *state;
+    AUTO(buf_free) struct buf body = { 0 }, next = { 0 };
+    int last;
+    listen_with(f, (struct http_listener_config){ .write_timeout_ms = 100 });
+    AUTO(close_fd) int fd = dial(f);
+    say_http2(fd, "/wait", STR(""));
+    assert_false(hear_stream(fd, 1, &body, &last));
+    assert_int_equal(last, 3);
+    add_frame(&next, 1, 5, 3, STR(GET_BLOCK));
+    say(fd, buf_str(&next));
+    assert_true(hear_stream(fd, 3, &body, &last));
+    assert_true(has(&body, "path=/two"));
+    sem_post(&f->go);
 }
 
 static void http2_bodies_over_the_limit_are_told(void **state)
@@ -961,6 +1064,10 @@ int main(void)
         TEST(an_endless_body_is_answered_before_its_end),
         TEST(expectations_are_met),
         TEST(slow_clients_are_let_go),
+        TEST(a_request_has_one_time_for_head_and_body),
+        TEST(an_answer_too_late_is_not_waited_for),
+        TEST(a_client_that_does_not_read_is_let_go),
+        TEST(without_a_write_timeout_idle_times_cut_no_answer),
         TEST(large_answers_arrive_whole),
         TEST(streams_come_in_chunks),
         TEST(a_writer_hears_that_its_client_has_gone),
@@ -968,6 +1075,7 @@ int main(void)
         TEST(unix_sockets_have_their_mode_and_replace_stale_files),
         TEST(refuses_to_listen_where_it_cannot),
         TEST(the_proxys_word_names_the_client),
+        TEST(only_trusted_proxies_name_the_client),
         TEST(draining_finishes_what_runs_and_nothing_else),
         TEST(draining_gives_up_after_its_time),
         TEST(tls_answers_and_tells_plain_clients),
@@ -977,6 +1085,7 @@ int main(void)
         TEST(reloading_serves_the_new_certificate_and_keeps_the_old_if_bad),
         TEST(http2_is_spoken_by_prior_knowledge),
         TEST(http2_bodies_and_streams_arrive),
+        TEST(http2_streams_too_late_are_reset_alone),
         TEST(http2_bodies_over_the_limit_are_told),
         TEST(rapid_resets_end_the_connection),
         TEST(http2_nonsense_ends_with_goaway),

@@ -320,13 +320,15 @@ static int or_default(int value, int otherwise)
 
 static void take_limits(struct site *s, const struct http_listener_config *config)
 {
-    s->proxy_protocol = config->proxy_protocol && !config->unix_socket;
+    s->proxy = config->unix_socket ? HTTP_PROXY_NONE : config->proxy;
+    s->trusts_proxy = config->trusts_proxy;
+    s->trust_ctx = config->trust_ctx;
     s->max_body_bytes = config->max_body_bytes > 0 ? config->max_body_bytes : (size_t)32 << 20;
     s->max_header_bytes = config->max_header_bytes > 0 ? config->max_header_bytes : 1 << 20;
     s->read_header_timeout_ms = or_default(config->read_header_timeout_ms, 10000);
     s->read_timeout_ms = or_default(config->read_timeout_ms, 30000);
     s->idle_timeout_ms = or_default(config->idle_timeout_ms, 300000);
-    s->write_timeout_ms = 60000;
+    s->write_timeout_ms = config->write_timeout_ms;
     s->user = config->user;
 }
 

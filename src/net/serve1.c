@@ -36,6 +36,7 @@ struct serve1 {
     struct http1_chunked chunks;
     bool chunked;
     uint64_t body_left, body_seen;
+    int64_t begun_ms;    /* when the first byte of the request came */
     struct exchange *x;  /* the request under way */
     struct piece *piece; /* being sent */
 };
@@ -137,7 +138,7 @@ static enum step dispatch(struct serve1 *h)
 {
     struct http_request *req = &h->x->pub.req;
     h->stage = HANDLER;
-    conn_no_deadline(h->c);
+    conn_write_deadline(h->c);
     if (h->too_large) {
         h->close_after = h->discards = true;
         req->body_too_large = true;
@@ -226,7 +227,8 @@ static enum step begin_body(struct serve1 *h, const struct http1_head *head)
     if (pin_head(h) < 0)
         return refuse(h, 503, "out of memory");
     h->stage = BODY;
-    conn_deadline(c, c->site->read_timeout_ms);
+    int64_t spent = loop_now_ms(c->loop) - h->begun_ms;
+    conn_deadline(c, spent < c->site->read_timeout_ms ? c->site->read_timeout_ms - (int)spent : 0);
     return GO;
 }
 
@@ -239,6 +241,7 @@ static enum step on_head(struct serve1 *h, size_t length)
     if (http1_parse_head(x->arena, text, h->scan.lines, &head, &refusal) < 0)
         return refuse(h, refusal.status, refusal.why);
     h->start += length;
+    conn_write_clock(h->c);
     h->close_after = !head.keep_alive || h->c->loop->draining;
     h->http10 = head.minor == 0;
     h->discards = false;
@@ -287,6 +290,8 @@ static enum step read_head(struct serve1 *h)
     if (found < 0)
         return refuse(h, 400, NULL);
     size_t length = found > 0 ? h->scan.at : held.n;
+    if (h->idle)
+        h->begun_ms = loop_now_ms(c->loop);
     if (length > c->site->max_header_bytes)
         return refuse(h, 431, NULL);
     if (found == 0) {
@@ -601,7 +606,7 @@ static void sent(struct conn *c)
 {
     struct serve1 *h = c->state;
     if (h->stage == STREAM) {
-        conn_no_deadline(c);
+        conn_write_deadline(c);
         if (h->piece != NULL)
             exchange_piece_done(h->x, h->piece);
         h->piece = NULL;

@@ -15,7 +15,9 @@ struct site {
     struct workers *workers;
     void *user;           /* of the listener */
     struct tls_site *tls; /* NULL: plain */
-    bool proxy_protocol;
+    enum http_proxy proxy;
+    bool (*trusts_proxy)(const void *trust_ctx, struct str peer_addr);
+    const void *trust_ctx;
     size_t max_body_bytes, max_header_bytes;
     int read_header_timeout_ms, read_timeout_ms, idle_timeout_ms, write_timeout_ms;
     /* Called once a connection can carry HTTP: give it its protocol (conn_speak). */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -214,6 +215,16 @@ void tls_site_free(struct tls_site *s)
     free(s->cipher_suites);
     pthread_mutex_destroy(&s->mu);
     free(s);
+}
+
+int64_t tls_site_expires_s(struct tls_site *s)
+{
+    struct tm end;
+    pthread_mutex_lock(&s->mu);
+    const X509 *cert = SSL_CTX_get0_certificate(s->ctx);
+    int known = cert != NULL && ASN1_TIME_to_tm(X509_get0_notAfter(cert), &end) == 1;
+    pthread_mutex_unlock(&s->mu);
+    return known ? (int64_t)timegm(&end) : -1;
 }
 
 static void drop_site(struct tls_site **s)

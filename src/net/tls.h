@@ -15,6 +15,8 @@ struct tls_site; /* what the connections of a listener share; any thread */
 int tls_site_new(const struct http_listener_config *config, struct tls_site **out,
                  struct err *err) MUST_USE;
 void tls_site_free(struct tls_site *s);
+/* Unix time at which the server's certificate ends to be valid; -1: it does not say. */
+int64_t tls_site_expires_s(struct tls_site *s);
 
 /*
  * Read the files anew; what they say waits for tls_site_swap.  -1: ERR_BAD_REQUEST as above.

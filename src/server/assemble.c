@@ -1,6 +1,7 @@
 /* The parts of a server, made in order and undone in reverse. */
 #include "server/assemble.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -9,6 +10,8 @@
 #include "core/genroot.h"
 #include "core/rekey.h"
 #include "core/telemetry.h"
+#include "logical/cidr.h"
+#include "server/migration.h"
 #include "server/registry.h"
 #include "server/statsd.h"
 
@@ -44,11 +47,11 @@ static int open_storage(struct assembly *s, struct err *err)
         return err_set(err, ERR_BAD_REQUEST, "Unknown storage type " STR_FMT, STR_ARG(c->type));
     if (driver->open(c->options, c->n_options, &s->physical, err) < 0)
         return err_prefix(err, "Error initializing storage of type " STR_FMT, STR_ARG(c->type));
-    return 0;
+    return migration_check(s->physical, err);
 }
 
 /* What a configuration asks for and this program does not have must not be passed over. */
-static int check_support(const struct config *c, struct err *err)
+int assemble_check(const struct config *c, struct err *err)
 {
     for (size_t i = 0; i < c->n_seals; i++)
         if (!c->seals[i].disabled && !str_is(c->seals[i].type, "shamir"))
@@ -153,14 +156,26 @@ static int octal(struct str digits)
     return v;
 }
 
+/* Rounded up, so that a tiny time does not become 0, which would mean the default. */
 static int milliseconds(int64_t ns)
 {
-    return (int)(ns / 1000000);
+    return ns <= 0 ? 0 : ns > (int64_t)INT_MAX * 1000000 ? INT_MAX : (int)((ns - 1) / 1000000 + 1);
 }
 
-static struct http_listener_config listener_config(struct assembly *s,
-                                                   const struct config_listener *l,
-                                                   struct api_listener *rules)
+static enum http_proxy proxy_behavior(struct str name)
+{
+    return name.n == 0                        ? HTTP_PROXY_NONE
+           : str_is(name, "use_always")       ? HTTP_PROXY_ALWAYS
+           : str_is(name, "allow_authorized") ? HTTP_PROXY_ALLOW
+                                              : HTTP_PROXY_DENY;
+}
+
+static bool trusts_proxy(const void *blocks, struct str peer_addr)
+{
+    return cidr_allows(blocks, peer_addr);
+}
+
+struct http_listener_config assemble_listener(struct arena *a, const struct config_listener *l)
 {
     struct http_listener_config c = {
         .address = l->address,
@@ -172,15 +187,17 @@ static struct http_listener_config listener_config(struct assembly *s,
         .read_header_timeout_ms = milliseconds(l->http_read_header_timeout_ns),
         .read_timeout_ms = milliseconds(l->http_read_timeout_ns),
         .idle_timeout_ms = milliseconds(l->http_idle_timeout_ns),
-        .proxy_protocol = l->proxy_protocol_behavior.n > 0,
-        .user = rules,
+        .write_timeout_ms = milliseconds(l->http_write_timeout_ns),
+        .proxy = proxy_behavior(l->proxy_protocol_behavior),
+        .trusts_proxy = trusts_proxy,
+        .trust_ctx = &l->proxy_protocol_authorized_addrs,
     };
     if (l->tls_disable || l->type == CONFIG_UNIX)
         return c;
     c.tls_cert_file = l->tls_cert_file;
     c.tls_key_file = l->tls_key_file;
     c.tls_client_ca_file = l->tls_client_ca_file;
-    c.tls_cipher_suites = strs_join(s->arena, &l->tls_cipher_suites, STR(":"));
+    c.tls_cipher_suites = strs_join(a, &l->tls_cipher_suites, STR(":"));
     c.tls_min_version = tls_version(l->tls_min_version);
     c.tls_max_version = tls_version(l->tls_max_version);
     c.tls_prefer_server_cipher_suites = l->tls_prefer_server_cipher_suites;
@@ -210,7 +227,8 @@ static int listen_all(struct assembly *s, struct err *err)
             .open_metrics = l->unauthenticated_metrics_access,
             .max_request_ns = l->max_request_duration_ns > 0 ? l->max_request_duration_ns : 0,
         };
-        struct http_listener_config config = listener_config(s, l, &s->listener_rules[i]);
+        struct http_listener_config config = assemble_listener(s->arena, l);
+        config.user = &s->listener_rules[i];
         if (http_listen(s->http, &config, &s->listeners[i], err) < 0)
             return err_prefix(err, "Error initializing listener of type %s",
                               l->type == CONFIG_UNIX ? "unix" : "tcp");
@@ -228,7 +246,7 @@ int assemble(const struct config *config, struct assembly **out, struct err *err
         return err_set(err, ERR_NOMEM, "out of memory");
     }
     s->config = config;
-    if (check_support(config, err) < 0 || read_telemetry(s, err) < 0 || open_storage(s, err) < 0
+    if (assemble_check(config, err) < 0 || read_telemetry(s, err) < 0 || open_storage(s, err) < 0
         || make_core(s, err) < 0 || start_statsd(s, err) < 0 || listen_all(s, err) < 0) {
         disassemble(s);
         return -1;

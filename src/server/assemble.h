@@ -13,6 +13,11 @@ struct assembly; /* owned by the main thread */
  */
 int assemble(const struct config *config, struct assembly **out, struct err *err) MUST_USE;
 
+/* Whether this program has what ${config} asks for.  -1: ERR_BAD_REQUEST names what it lacks. */
+int assemble_check(const struct config *config, struct err *err) MUST_USE;
+/* What a stanza means to net/; strings live as long as ${l} and ${a}. */
+struct http_listener_config assemble_listener(struct arena *a, const struct config_listener *l);
+
 /* Let requests finish, close listeners, seal, close the storage. */
 void disassemble(struct assembly *s);
 

@@ -410,17 +410,41 @@ static int read_all(int fd, const char *path, struct buf *out, struct err *err)
     }
 }
 
-static int add_file(struct config *c, struct str path, struct err *err)
+static int read_file(struct config *c, struct str path, struct buf *text, struct err *err)
 {
-    AUTO(buf_free) struct buf text = { 0 };
     const char *z = arena_cstr(c->arena, path);
     if (z == NULL)
         return err_set(err, ERR_BAD_REQUEST, "path of a file expected");
     AUTO(close_fd) int fd = open(z, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_set(err, ERR_IO, "%s: %s", z, strerror(errno));
-    TRY(read_all(fd, z, &text, err));
+    return read_all(fd, z, text, err);
+}
+
+static int add_file(struct config *c, struct str path, struct err *err)
+{
+    AUTO(buf_free) struct buf text = { 0 };
+    TRY(read_file(c, path, &text, err));
     return config_add_text(c, path, buf_str(&text), err);
+}
+
+int config_read_migration(struct config *c, struct str path, struct config_storage *source,
+                          struct config_storage *destination, struct err *err)
+{
+    static const char *const names[] = { "storage_source", "storage_destination" };
+    struct config_storage *const to[] = { source, destination };
+    const struct config_reader r = { c->arena, &c->warnings, err };
+    AUTO(buf_free) struct buf text = { 0 };
+    struct hcl *root;
+    TRY(read_file(c, path, &text, err));
+    TRY(hcl_parse(c->arena, path, buf_str(&text), &root, err));
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const struct hcl_block *b = hcl_blocks(c->arena, root, str_of(names[i]), 1);
+        if (b == NULL || b->next != NULL)
+            return err_set(err, ERR_BAD_REQUEST, "exactly one \"%s\" block is required", names[i]);
+        TRY(read_storage(&r, b, to[i]));
+    }
+    return arena_check(c->arena, err);
 }
 
 /* Editors leave copies behind: "name~", ".#name", "#name#". */

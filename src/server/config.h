@@ -89,6 +89,13 @@ int config_add_text(struct config *c, struct str file, struct str text, struct e
  */
 int config_add_path(struct config *c, struct str path, struct err *err) MUST_USE;
 
+/*
+ * Read the file of "operator migrate": its blocks storage_source and storage_destination, each as a
+ * storage stanza.  ${c} owns what is read.  -1: ERR_BAD_REQUEST, ERR_IO.
+ */
+int config_read_migration(struct config *c, struct str path, struct config_storage *source,
+                          struct config_storage *destination, struct err *err) MUST_USE;
+
 /* Looks up an environment variable; NULL when it is not set. */
 typedef const char *config_env_fn(void *ctx, const char *name);
 
