@@ -222,10 +222,6 @@ int server_main(int argc, char **argv)
         fprintf(stderr, "Error: %s\n", err.msg);
         return 1;
     }
-    if (o.help) {
-        options_help();
-        return 0;
-    }
     /* Few arenas: memory that one thread frees serves the others. */
     mallopt(M_ARENA_MAX, 2);
     if (read_config(&o, a, &c, &err) < 0) {
