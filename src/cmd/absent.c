@@ -27,6 +27,7 @@ ABSENT(command_ssh, "ssh", "Initiate an SSH session",
 ABSENT(command_operator_diagnose, "operator diagnose", "Troubleshoot problems starting Vault",
        "The server names what is wrong with its configuration when it starts.");
 ABSENT(command_operator_migrate, "operator migrate", "Migrates Vault data between storage backends",
-       "Take a snapshot with \"operator raft snapshot save\", and restore it in the new cluster.");
+       "A directory of Vault's storage \"file\" can be used as it is; between other storages this "
+       "version does not move data.");
 ABSENT(command_operator_usage, "operator usage", "Lists historical client counts",
        "Client counts are not kept.");
