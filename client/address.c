@@ -20,8 +20,9 @@ int address_split(const char *address, struct buf *base, struct buf *unix_path, 
         return buf_check(base, err);
     }
     if (!str_starts(text, STR("http://")) && !str_starts(text, STR("https://")))
-        return err_set(err, ERR_BAD_REQUEST, "unsupported protocol scheme in address \"%s\"",
-                       address);
+        return err_set(err, ERR_BAD_REQUEST,
+                       "unsupported protocol scheme in address \"%s\": it must start with "
+                       "http://, https:// or unix://", address);
     while (str_ends(text, STR("/")))
         text = str_head(text, text.n - 1);
     buf_add(base, text);

@@ -96,30 +96,40 @@ static void options_from_flags(struct command_run *run, struct coffer_options *o
     headers_from_flags(run, o);
 }
 
-int api_client(struct command_run *run, struct coffer **out)
+/* -1: ${why} is a text in the run's arena. */
+static int make_client(struct command_run *run, struct str *why)
 {
     struct coffer_options o;
     struct coffer_error error = { 0 };
     struct err err = { 0 };
     AUTO(buf_free) struct buf token = { 0 };
 
-    *out = run->client;
-    if (run->client != NULL)
-        return 0;
     coffer_options_init(&o);
     if (getenv("VAULT_MAX_RETRIES") == NULL)
         o.max_retries = 0; /* as Vault's command line: a person is quicker told than kept waiting */
     if (coffer_options_from_environment(&o, &error) < 0)
-        return command_fail(run, -1, "%s", error.text);
+        return *why = arena_dup(run->arena, str_of(error.text)), -1;
     options_from_flags(run, &o);
     if (o.token == NULL) {
-        if (token_helper_get(&token, &err) < 0)
-            return command_fail(run, -1, "failed to get token from token helper: %s", err.msg);
+        if (token_helper_get(&token, &err) < 0) {
+            *why = arena_printf(run->arena, "failed to get token from token helper: %s", err.msg);
+            return -1;
+        }
         buf_byte(&token, '\0');
         o.token = token.p;
     }
-    if (coffer_new(&o, &run->client, &error) < 0)
-        return command_fail(run, -1, "failed to create client: %s", error.text);
+    if (coffer_new(&o, &run->client, &error) < 0) {
+        *why = arena_printf(run->arena, "failed to create client: %s", error.text);
+        return -1;
+    }
+    return 0;
+}
+
+int api_client(struct command_run *run, struct coffer **out)
+{
+    struct str why;
+    if (run->client == NULL && make_client(run, &why) < 0)
+        return command_fail(run, -1, STR_FMT, STR_ARG(why));
     *out = run->client;
     return 0;
 }
@@ -202,11 +212,10 @@ static const char *wrap_for(const struct command_run *run, const struct api_call
 
 int api_send(struct command_run *run, const struct api_call *call, struct api_answer *answer)
 {
-    struct coffer *client;
     AUTO(buf_free) struct buf body = { 0 };
     *answer = (struct api_answer){ 0 };
-    if (run->client == NULL && api_client(run, &client) < 0)
-        return answer->error = STR("no client"), -1;
+    if (run->client == NULL && make_client(run, &answer->error) < 0)
+        return -1;
     if (call->body != NULL)
         json_print(call->body, &body);
     struct str bytes = call->raw_body.p != NULL ? call->raw_body : buf_str(&body);

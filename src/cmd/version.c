@@ -30,6 +30,30 @@ static int server_run(struct command_run *run)
     return server_main((int)run->n_args + 1, argv);
 }
 
+/* For -h and completion; server/options.c reads them. */
+static const struct flag server_flags[] = {
+    { .name = "config", .kind = FLAG_LIST,
+      .help = "Configuration file in HCL or JSON, or directory of *.hcl and *.json files. May be "
+              "repeated; later values replace earlier ones." },
+    { .name = "log-level", .kind = FLAG_STRING, .env = "VAULT_LOG_LEVEL",
+      .help = "Lines of this level and above are logged: trace, debug, info, warn or err." },
+    { .name = "log-format", .kind = FLAG_STRING, .env = "VAULT_LOG_FORMAT",
+      .help = "\"standard\" or \"json\"." },
+};
+
+static const struct flag server_dev_flags[] = {
+    { .name = "dev", .kind = FLAG_BOOL,
+      .help = "Keep everything in memory; initialise and unseal at once. Not for production." },
+    { .name = "dev-root-token-id", .kind = FLAG_STRING, .env = "VAULT_DEV_ROOT_TOKEN_ID",
+      .help = "The root token, instead of a random one." },
+    { .name = "dev-listen-address", .kind = FLAG_STRING, .env = "VAULT_DEV_LISTEN_ADDRESS",
+      .fallback = "127.0.0.1:8200", .help = "Address and port to listen on." },
+    { .name = "dev-no-store-token", .kind = FLAG_BOOL,
+      .help = "Do not write the root token to ~/.vault-token." },
+    { .name = "dev-kv-v1", .kind = FLAG_BOOL,
+      .help = "Mount version 1 of the key-value engine at secret/." },
+};
+
 const struct command command_server = {
     .name = "server",
     .usage = "server [options]",
@@ -42,6 +66,8 @@ const struct command command_server = {
             "  Start a server for trying things out, in memory, unsealed:\n\n"
             "      $ vault server -dev",
     .run = server_run,
+    COMMAND_FLAGS(server_flags),
+    COMMAND_MORE_FLAGS(server_dev_flags),
     .options = COMMAND_RAW_ARGS,
 };
 

@@ -31,11 +31,15 @@ static void free_ctx(SSL_CTX **ctx)
     SSL_CTX_free(*ctx);
 }
 
-/* What OpenSSL has to say about its last failure. */
+/* What OpenSSL has to say about a failure.  The first error is the cause. */
 static const char *reason(void)
 {
-    unsigned long code = ERR_peek_last_error();
-    const char *text = code == 0 ? NULL : ERR_reason_error_string(code);
+    unsigned long code = ERR_peek_error();
+    const char *text = NULL;
+    if (ERR_SYSTEM_ERROR(code))
+        text = strerror(ERR_GET_REASON(code));
+    else if (code != 0)
+        text = ERR_reason_error_string(code);
     ERR_clear_error();
     return text != NULL ? text : "unknown error";
 }
@@ -186,6 +190,7 @@ static void set_options(const struct tls_site *s, SSL_CTX *ctx)
 
 static int make_ctx(const struct tls_site *s, SSL_CTX **out, struct err *err)
 {
+    ERR_clear_error();
     AUTO(free_ctx) SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (ctx == NULL)
         return err_set(err, ERR_NOMEM, "TLS: %s", reason());

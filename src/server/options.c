@@ -1,7 +1,6 @@
 /* Flags of "server": -name=value, -name value, or --name. */
 #include "server/options.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum kind { FLAG_SWITCH, FLAG_TEXT, FLAG_LIST };
@@ -11,37 +10,6 @@ struct flag {
     enum kind kind;
     void *to;
 };
-
-void options_help(void)
-{
-    fputs("Usage: coffer server [options]\n"
-          "\n"
-          "  Starts the server.  It serves what its configuration says until SIGTERM or SIGINT;\n"
-          "  SIGHUP makes it read certificates, log level and audit files again.\n"
-          "\n"
-          "      $ coffer server -config=/etc/coffer/coffer.hcl\n"
-          "\n"
-          "  For a first try, a server in memory, unsealed and without TLS:\n"
-          "\n"
-          "      $ coffer server -dev\n"
-          "\n"
-          "Options:\n"
-          "\n"
-          "  -config=<path>               File, or directory of *.hcl and *.json files.  May be\n"
-          "                               given several times; later ones add to earlier ones.\n"
-          "  -log-level=<level>           trace, debug, info, warn or err.  VAULT_LOG_LEVEL.\n"
-          "  -log-format=<format>         standard or json.  VAULT_LOG_FORMAT.\n"
-          "\n"
-          "Dev mode:\n"
-          "\n"
-          "  -dev                         Serve from memory; initialise and unseal at once.\n"
-          "  -dev-root-token-id=<token>   Root token.  VAULT_DEV_ROOT_TOKEN_ID.\n"
-          "  -dev-listen-address=<addr>   Address, 127.0.0.1:8200 by default.\n"
-          "                               VAULT_DEV_LISTEN_ADDRESS.\n"
-          "  -dev-no-store-token          Leave ~/.vault-token alone.\n"
-          "  -dev-kv-v1                   Mount version 1 of kv at secret/.\n",
-          stderr);
-}
 
 static int set_switch(bool *to, const char *name, struct str value, struct err *err)
 {
@@ -85,8 +53,6 @@ int options_parse(struct arena *a, int argc, char **argv, struct options *out, s
         { "dev-listen-address", FLAG_TEXT, &out->dev_listen_address },
         { "dev-no-store-token", FLAG_SWITCH, &out->dev_no_store_token },
         { "dev-kv-v1", FLAG_SWITCH, &out->dev_kv_v1 },
-        { "help", FLAG_SWITCH, &out->help },
-        { "h", FLAG_SWITCH, &out->help },
     };
     *out = (struct options){ 0 };
     from_environment(out);

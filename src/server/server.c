@@ -110,17 +110,33 @@ static void print_row(const char *name, const char *value)
     printf("%24s: %s\n", name, value);
 }
 
+/* Where a cluster's members would meet: the next port unless told. */
+static struct str cluster_address(const struct config_listener *l, struct str address,
+                                  struct arena *a)
+{
+    int64_t port;
+    ptrdiff_t colon = str_rfind_byte(address, ':');
+    if (l->cluster_address.n > 0 || colon < 0 ||
+        !str_to_i64(str_from(address, (size_t)colon + 1), &port))
+        return l->cluster_address;
+    return arena_printf(a, STR_FMT ":%lld", STR_ARG(str_head(address, (size_t)colon)),
+                        (long long)port + 1);
+}
+
 static void tell_listener(const struct config_listener *l, size_t i, struct str address,
                           struct arena *a)
 {
     struct str duration = duration_format(a, l->max_request_duration_ns);
     char name[32];
     snprintf(name, sizeof name, "Listener %zu", i + 1);
-    struct str cluster = l->cluster_address.n > 0 ? l->cluster_address : address;
+    struct str cluster = STR("");
+    if (l->type == CONFIG_TCP)
+        cluster = arena_printf(a, " cluster address: \"" STR_FMT "\",",
+                               STR_ARG(cluster_address(l, address, a)));
     struct str row = arena_printf(
         a,
-        "%s (addr: \"" STR_FMT "\", cluster address: \"" STR_FMT
-        "\", max_request_duration: \"" STR_FMT "\", max_request_size: \"%lld\", tls: \"%s\")",
+        "%s (addr: \"" STR_FMT "\"," STR_FMT " max_request_duration: \"" STR_FMT
+        "\", max_request_size: \"%lld\", tls: \"%s\")",
         l->type == CONFIG_UNIX ? "unix" : "tcp", STR_ARG(address), STR_ARG(cluster),
         STR_ARG(duration), (long long)l->max_request_size,
         l->tls_disable || l->type == CONFIG_UNIX ? "disabled" : "enabled");
@@ -221,10 +237,6 @@ int server_main(int argc, char **argv)
     if (a == NULL || options_parse(a, argc, argv, &o, &err) < 0) {
         fprintf(stderr, "Error: %s\n", err.msg);
         return 1;
-    }
-    if (o.help) {
-        options_help();
-        return 0;
     }
     /* Few arenas: memory that one thread frees serves the others. */
     mallopt(M_ARENA_MAX, 2);
