@@ -56,6 +56,12 @@ void resident_find(struct resident *r, int fd)
     while (fgets(line, sizeof line, f) != NULL && !is_shared_map_of(line, &st, r))
         ;
     fclose(f);
+    /*
+     * A server that locks its memory locks what it maps later too.  This file holds ciphertext only,
+     * and a locked page cannot be given back.
+     */
+    if (r->map != NULL)
+        munlock(r->map, r->size);
 }
 
 void resident_check(struct resident *r, size_t limit_bytes)

@@ -17,7 +17,7 @@ struct resident {
     atomic_size_t other_bytes; /* file pages of the process beside the map, when last known */
 };
 
-/* Find the shared mapping of the file that ${fd} is open on. */
+/* Find the shared mapping of the file that ${fd} is open on; it is not locked in memory any more. */
 void resident_find(struct resident *r, int fd);
 
 /*
