@@ -12,17 +12,6 @@ static bool has_path(struct command_run *run)
     return run->n_args > 0;
 }
 
-/* A refusal may come with an answer: a key-value store of version 2 tells the right path so. */
-static int refused_with(struct command_run *run, const struct api_answer *answer)
-{
-    const struct json *data = json_member(answer->json, "data");
-    const struct json *warnings = json_member(answer->json, "warnings");
-    if (answer->status == 404 && ((data != NULL && data->count > 0) ||
-                                  (warnings != NULL && warnings->count > 0)))
-        output_secret(run, answer->json);
-    return 2;
-}
-
 /* ---- read ---- */
 
 static int read_run(struct command_run *run)
@@ -104,7 +93,7 @@ static int write_run(struct command_run *run)
         return 1;
     if (api_put(run, path.p, run->n_args == 1 ? NULL : data, &answer) < 0) {
         command_warn(run, "Error writing data to %s: " STR_FMT, path.p, STR_ARG(answer.error));
-        return refused_with(run, &answer);
+        return output_refused(run, answer.status, answer.json);
     }
     return tell_written(run, path, &answer);
 }
@@ -222,7 +211,7 @@ static int delete_run(struct command_run *run)
                                      .n_query = n },
                  &answer) < 0) {
         command_warn(run, "Error deleting %s: " STR_FMT, path.p, STR_ARG(answer.error));
-        return refused_with(run, &answer);
+        return output_refused(run, answer.status, answer.json);
     }
     if (answer.json == NULL) {
         if (command_is_table(run))

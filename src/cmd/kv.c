@@ -117,9 +117,11 @@ static int written(struct command_run *run, struct str path, const struct json *
 static int write_to(struct command_run *run, struct str path, const struct json *body)
 {
     struct api_answer answer;
-    if (api_put(run, path.p, body, &answer) < 0)
-        return command_fail(run, 2, "Error writing data to " STR_FMT ": " STR_FMT, STR_ARG(path),
-                            STR_ARG(answer.error));
+    if (api_put(run, path.p, body, &answer) < 0) {
+        command_warn(run, "Error writing data to " STR_FMT ": " STR_FMT, STR_ARG(path),
+                     STR_ARG(answer.error));
+        return output_refused(run, answer.status, answer.json);
+    }
     return written(run, path, answer.json);
 }
 

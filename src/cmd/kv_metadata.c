@@ -122,9 +122,10 @@ static int put_run(struct command_run *run)
         flags_ns(run->flags, "delete-version-after") >= 0)
         json_put_str(body, "delete_version_after",
                      duration_format(run->arena, flags_ns(run->flags, "delete-version-after")));
-    if (api_put(run, path.p, body, &answer) < 0)
-        return command_fail(run, 2, "Error writing data to %s: " STR_FMT, path.p,
-                            STR_ARG(answer.error));
+    if (api_put(run, path.p, body, &answer) < 0) {
+        command_warn(run, "Error writing data to %s: " STR_FMT, path.p, STR_ARG(answer.error));
+        return output_refused(run, answer.status, answer.json);
+    }
     if (answer.json != NULL)
         return output_secret(run, answer.json);
     if (command_is_table(run))
@@ -151,8 +152,10 @@ static int delete_run(struct command_run *run)
     int rc = locate(run, &path);
     if (rc != 0)
         return rc;
-    if (api_delete(run, path.p, &answer) < 0)
-        return command_fail(run, 2, "Error deleting %s: " STR_FMT, path.p, STR_ARG(answer.error));
+    if (api_delete(run, path.p, &answer) < 0) {
+        command_warn(run, "Error deleting %s: " STR_FMT, path.p, STR_ARG(answer.error));
+        return output_refused(run, answer.status, answer.json);
+    }
     command_say(run, "Success! Data deleted (if it existed) at: %s", path.p);
     return 0;
 }

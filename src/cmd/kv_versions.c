@@ -48,8 +48,10 @@ static int delete_run(struct command_run *run)
         rc = api_delete(run,
                         mount.v2 ? kv_mount_path(run->arena, &mount, path, "data").p : path.p,
                         &answer);
-    if (rc < 0)
-        return command_fail(run, 2, "Error deleting %s: " STR_FMT, path.p, STR_ARG(answer.error));
+    if (rc < 0) {
+        command_warn(run, "Error deleting %s: " STR_FMT, path.p, STR_ARG(answer.error));
+        return output_refused(run, answer.status, answer.json);
+    }
     if (answer.json != NULL)
         return output_field_or_secret(run, answer.json);
     if (command_is_table(run))
@@ -90,9 +92,10 @@ static int write_versions(struct command_run *run, const char *part, const char 
     if (!mount.v2)
         return command_fail(run, 1, "%s not supported on KV Version 1", refusal);
     path = kv_mount_path(run->arena, &mount, path, part);
-    if (api_put(run, path.p, versions_body(run), &answer) < 0)
-        return command_fail(run, 2, "Error writing data to %s: " STR_FMT, path.p,
-                            STR_ARG(answer.error));
+    if (api_put(run, path.p, versions_body(run), &answer) < 0) {
+        command_warn(run, "Error writing data to %s: " STR_FMT, path.p, STR_ARG(answer.error));
+        return output_refused(run, answer.status, answer.json);
+    }
     if (answer.json != NULL)
         return output_secret(run, answer.json);
     if (command_is_table(run))
@@ -192,9 +195,10 @@ static int write_back(struct command_run *run, struct str path, const struct jso
     struct json *body = json_object(run->arena);
     json_put(body, "data", json_copy(run->arena, data));
     json_put_int(json_put_object(body, "options"), "cas", newest);
-    if (api_put(run, path.p, body, &answer) < 0)
-        return command_fail(run, 2, "Error writing data to %s: " STR_FMT, path.p,
-                            STR_ARG(answer.error));
+    if (api_put(run, path.p, body, &answer) < 0) {
+        command_warn(run, "Error writing data to %s: " STR_FMT, path.p, STR_ARG(answer.error));
+        return output_refused(run, answer.status, answer.json);
+    }
     if (answer.json != NULL)
         return output_secret(run, answer.json);
     if (command_is_table(run))

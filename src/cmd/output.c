@@ -428,3 +428,13 @@ int output_field_or_secret(struct command_run *run, const struct json *answer)
     struct str field = flags_str(run->flags, "field");
     return field.n > 0 ? output_field(run, answer, field) : output_secret(run, answer);
 }
+
+int output_refused(struct command_run *run, int status, const struct json *answer)
+{
+    const struct json *data = json_member(answer, "data");
+    const struct json *warnings = json_member(answer, "warnings");
+    if (status == 404 && ((data != NULL && data->count > 0) ||
+                          (warnings != NULL && warnings->count > 0)))
+        output_secret(run, answer);
+    return 2;
+}

@@ -21,6 +21,9 @@ int output_raw(const struct command_run *run, struct str text);
 /* -field when it was given, else the whole secret. */
 int output_field_or_secret(struct command_run *run, const struct json *answer);
 
+/* A refusal may come with an answer: a key-value store of version 2 tells the right path so.  2. */
+int output_refused(struct command_run *run, int status, const struct json *answer);
+
 void output_table(const struct command_run *run, const struct table *t, bool header);
 /* The warnings of an answer, to standard error. */
 void output_warnings(const struct command_run *run, const struct json *answer);
