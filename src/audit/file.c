@@ -16,6 +16,19 @@ struct file {
     char path[];
 };
 
+/* The folders above the file, for the server's user alone, as far as they are missing. */
+static int make_folders(struct file *f, struct err *err)
+{
+    for (char *slash = strchr(f->path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        int made = mkdir(f->path, 0700), why = errno;
+        *slash = '/';
+        if (made != 0 && why != EEXIST)
+            return err_set(err, ERR_IO, "audit file %s: mkdir: %s", f->path, strerror(why));
+    }
+    return 0;
+}
+
 static int file_reopen(struct file *f, struct err *err)
 {
     if (f->is_stdout || f->discard)
@@ -82,7 +95,8 @@ static int file_open(const struct json *options, void **device, struct err *err)
         file_close(f);
         return -1;
     }
-    if (file_reopen(f, err) < 0) {
+    bool writes = !f->is_stdout && !f->discard;
+    if ((writes && make_folders(f, err) < 0) || file_reopen(f, err) < 0) {
         err_prefix(err, "sanity check failed; unable to open \"%s\" for writing", f->path);
         err->code = ERR_BAD_REQUEST;
         file_close(f);

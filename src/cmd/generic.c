@@ -136,7 +136,7 @@ static int patch_run(struct command_run *run)
         command_caution(run, "The server cannot patch this path. \"write\" replaces what is there; "
                              "\"kv patch\" changes single fields of a secret in a key-value store "
                              "of version 2.");
-    return refused_with(run, &answer);
+    return output_refused(run, answer.status, answer.json);
 }
 
 const struct command command_patch = {

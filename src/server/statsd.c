@@ -22,7 +22,8 @@ struct target {
     int type; /* SOCK_DGRAM or SOCK_STREAM */
     const struct strs *tags;
     int fd;   /* -1: not connected */
-    bool failing;
+    bool failing; /* told so; until sends went well twice: UDP learns of a refusal a send late */
+    int good;     /* sends in a row that went well since */
 };
 
 struct statsd {
@@ -137,10 +138,12 @@ static void push(struct statsd *s, struct target *t, int64_t interval)
         if (!t->failing)
             LOG(&lg, WARN, "metrics cannot be sent: to=%s address=%s:%s error=%s", t->kind,
                 t->host, t->port, err.msg);
-    } else if (t->failing) {
+        t->failing = true;
+        t->good = 0;
+    } else if (t->failing && ++t->good >= 2) {
         LOG(&lg, INFO, "metrics are sent again: to=%s", t->kind);
+        t->failing = false;
     }
-    t->failing = result < 0;
 }
 
 /* Until the interval is over; false when the thread is to end. */

@@ -113,6 +113,14 @@ class Audit(Journey):
         self.assertEqual(answer.status, 400)
         self.assertEqual(server.get("sys/audit").data, {})
 
+    def test_missing_folders_of_the_file_are_made(self):
+        server = self.server().up()
+        path = self.dir / "new" / "folder" / "audit.log"
+        answer = server.request("PUT", "sys/audit/file",
+                                {"type": "file", "options": {"file_path": str(path)}})
+        self.assertEqual(answer.status, 204)
+        self.assertEqual(path.parent.stat().st_mode & 0o777, 0o700)
+
     def test_devices_outlive_a_restart(self):
         server = self.audited()
         server.restart()
