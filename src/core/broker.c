@@ -10,8 +10,8 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/random.h"
-#include "codec/compress.h"
 #include "core/mount.h"
+#include "core/stored_table.h"
 
 static const struct log lg = { "audit" };
 
@@ -230,20 +230,13 @@ static struct json *row_of(struct arena *a, const struct broker_entry *e)
 static int table_text(const struct devices *d, bool local, struct buf *packed, struct err *err)
 {
     AUTO(arena_drop) struct arena *a = arena_new();
-    AUTO(buf_free) struct buf text = { 0 };
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
-    struct json *root = json_object(a);
-    json_put_text(root, "type", "audit");
-    struct json *rows = json_put_array(root, "entries");
+    struct json *rows = json_array(a);
     for (size_t i = 0; i < d->n; i++)
         if (d->v[i]->e.local == local)
             json_add(rows, row_of(a, &d->v[i]->e));
-    TRY(arena_check(a, err));
-    json_print(root, &text);
-    buf_byte(&text, '\n');
-    TRY(buf_check(&text, err));
-    return compress_gzip(buf_str(&text), packed, err);
+    return stored_table_pack(a, "audit", rows, packed, err);
 }
 
 static int tables_write(struct broker *b, const struct devices *d, struct err *err)
@@ -278,18 +271,13 @@ static int table_read(struct broker *b, const char *key, bool local, struct devi
                       struct err *err)
 {
     AUTO(arena_drop) struct arena *a = arena_new();
-    AUTO(buf_free) struct buf packed = { 0 };
-    AUTO(buf_free) struct buf text = { 0 };
-    struct json *root;
+    struct json *rows;
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
-    int found = storage_get(b->parts.storage, str_of(key), &packed, err);
+    int found = stored_table_read(b->parts.storage, a, key, &rows, err);
     if (found <= 0)
         return found;
-    TRY(decompress(buf_str(&packed), &text, err));
-    TRY(json_parse(a, buf_str(&text), &root, NULL, err));
-    for (const struct json *row = json_first(json_member(root, "entries")); row != NULL;
-         row = row->next) {
+    for (const struct json *row = json_first(rows); row != NULL; row = row->next) {
         struct broker_entry e = entry_of(row, local);
         struct err why = { 0 };
         void *device;

@@ -605,6 +605,13 @@ static int end_lease(struct lease_book *b, struct str id, bool force, bool only_
         return err_set(err, ERR_NOMEM, "out of memory");
     TRY(keylock_hold(b->locks, id, &hold, err));
     int found = lease_load(b, a, id, &l, err);
+    if (found < 0 && force && err->code == ERR_CORRUPT) {
+        /* What it stood for cannot be known any more; it must not keep a mount for ever. */
+        LOG(&lg, ERROR, "an unreadable lease is dropped: lease_id=" STR_FMT " error=%s",
+            STR_ARG(id), err->msg);
+        keylock_release(&hold);
+        return drop(b, a, id, err);
+    }
     if (found < 0)
         return -1;
     if (found > 0 && only_due && clock_of(l) > clock_now_ns(b->clock))

@@ -10,8 +10,8 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/random.h"
-#include "codec/compress.h"
 #include "core/mount_entry.h"
+#include "core/stored_table.h"
 #include "core/policy_template.h"
 
 static const struct log lg = { "core" };
@@ -403,18 +403,11 @@ static const struct table_key {
 static int table_text(const struct table *t, const struct table_key *k, struct arena *a,
                       struct buf *packed, struct err *err)
 {
-    AUTO(buf_free) struct buf text = { 0 };
-    struct json *root = json_object(a);
-    json_put_text(root, "type", k->type);
-    struct json *rows = json_put_array(root, "entries");
+    struct json *rows = json_array(a);
     for (size_t i = 0; i < t->n; i++)
         if (t->v[i]->m.is_auth == k->auth && t->v[i]->m.local == k->local)
             json_add(rows, mount_entry_print(a, &t->v[i]->m));
-    TRY(arena_check(a, err));
-    json_print(root, &text);
-    buf_byte(&text, '\n');
-    TRY(buf_check(&text, err));
-    return compress_gzip(buf_str(&text), packed, err);
+    return stored_table_pack(a, k->type, rows, packed, err);
 }
 
 /* Write all four tables in one batch: a change never shows in one of them only. */
@@ -440,19 +433,13 @@ static int table_read(struct mounts *m, const struct table_key *k, struct table 
                       struct err *err)
 {
     AUTO(arena_drop) struct arena *a = arena_new();
-    AUTO(buf_free) struct buf packed = { 0 };
-    AUTO(buf_free) struct buf text = { 0 };
-    struct json *root;
+    struct json *rows;
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
-    int found = storage_get(barrier_storage(m->parts.barrier), str_of(k->key), &packed, err);
+    int found = stored_table_read(barrier_storage(m->parts.barrier), a, k->key, &rows, err);
     if (found <= 0)
         return found;
-    TRY(decompress(buf_str(&packed), &text, err));
-    if (json_parse(a, buf_str(&text), &root, NULL, err) < 0)
-        return err_prefix(err, "%s", k->key);
-    for (const struct json *row = json_first(json_member(root, "entries")); row != NULL;
-         row = row->next) {
+    for (const struct json *row = json_first(rows); row != NULL; row = row->next) {
         struct mount entry;
         TRY(mount_entry_parse(a, row, k->auth, &entry, err));
         entry.local = k->local;
