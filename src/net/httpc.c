@@ -266,6 +266,15 @@ static void set_basics(struct transfer *t, int64_t left_ms, char *message)
         api->easy_setopt(easy, CURLOPT_PROXY, proxy);
 }
 
+/* "host:port" of a URL. */
+static struct str authority_of(struct str url)
+{
+    ptrdiff_t scheme = str_find(url, STR("://"));
+    struct str rest = scheme < 0 ? url : str_from(url, (size_t)scheme + 3);
+    ptrdiff_t slash = str_find_byte(rest, '/');
+    return slash < 0 ? rest : str_head(rest, (size_t)slash);
+}
+
 static int curl_failed(struct transfer *t, CURLcode code, const char *message)
 {
     if (t->failed)
@@ -276,13 +285,15 @@ static int curl_failed(struct transfer *t, CURLcode code, const char *message)
         char text[128];
         snprintf(text, sizeof text, "%s", strerror((int)number));
         text[0] = (char)tolower((unsigned char)text[0]);
-        return err_set(t->err, ERR_UPSTREAM, "dial tcp: connect: %s", text);
+        return err_set(t->err, ERR_UPSTREAM, "dial tcp " STR_FMT ": connect: %s",
+                       STR_ARG(authority_of(t->call->url)), text);
     }
     if (code == CURLE_OPERATION_TIMEDOUT)
         return err_set(t->err, ERR_TIMEOUT, "context deadline exceeded");
     const char *text = message[0] != '\0' ? message : t->c->api.easy_strerror(code);
     if (code == CURLE_PEER_FAILED_VERIFICATION)
-        return err_set(t->err, ERR_UPSTREAM, "x509: certificate not trusted: %s", text);
+        return err_set(t->err, ERR_UPSTREAM, "x509: certificate not trusted: %s (name its CA with -ca-cert or VAULT_CACERT)",
+                       text);
     if (code == CURLE_SSL_CONNECT_ERROR && strstr(text, "wrong version number") != NULL)
         return err_set(t->err, ERR_UPSTREAM,
                        "tls: %s (is the server running without TLS? Then use an address that "
