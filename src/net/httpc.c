@@ -292,8 +292,9 @@ static int curl_failed(struct transfer *t, CURLcode code, const char *message)
         return err_set(t->err, ERR_TIMEOUT, "context deadline exceeded");
     const char *text = message[0] != '\0' ? message : t->c->api.easy_strerror(code);
     if (code == CURLE_PEER_FAILED_VERIFICATION)
-        return err_set(t->err, ERR_UPSTREAM, "x509: certificate not trusted: %s (name its CA with -ca-cert or VAULT_CACERT)",
-                       text);
+        return err_set(t->err, ERR_UPSTREAM,
+                       "x509: certificate not trusted: %s (name its CA with -ca-cert or "
+                       "VAULT_CACERT)", text);
     if (code == CURLE_SSL_CONNECT_ERROR && strstr(text, "wrong version number") != NULL)
         return err_set(t->err, ERR_UPSTREAM,
                        "tls: %s (is the server running without TLS? Then use an address that "
