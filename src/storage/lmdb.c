@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <lmdb.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -16,6 +15,9 @@
 #include "storage/commitq.h"
 #include "storage/folder.h"
 #include "storage/gate.h"
+#include "storage/lmdb_page.h"
+#include "storage/lmdb_prefix.h"
+#include "storage/lmdb_val.h"
 #include "storage/longkey.h"
 #include "storage/names.h"
 #include "storage/resident.h"
@@ -25,7 +27,7 @@
 enum {
     RETENTION = 16384,
     MAX_READERS = 4096,
-    FORMAT = 2,
+    FORMAT = 3,
     SEQUENCE_N = 8,
     NUMBER_N = 8,
     RESIDENT_BYTES = 8 << 20, /* of the map; looked at once in so many reads, commits: */
@@ -48,7 +50,8 @@ struct lmdb_storage {
 
     /* Replaced by the writer alone, while the gate is shut. */
     MDB_env *env;
-    MDB_dbi data, values, log, tree, root;
+    struct lmdb_prefix_tables keys;
+    MDB_dbi values, log, tree, root;
     size_t map_size;
     struct resident resident;
 
@@ -62,7 +65,7 @@ struct lmdb_storage {
 /* One operation, made ready by the thread that wants it, so that the writer only writes. */
 struct change {
     const struct storage_op *op;
-    struct str stored; /* the key as LMDB has it */
+    struct str stored; /* the key as the table `data` has it */
     struct hashtree_entry hashed;
     size_t order;
     bool last;
@@ -73,33 +76,6 @@ struct request {
     struct change *changes;
     size_t n;
 };
-
-static bool disk_full(int rc)
-{
-    return rc == ENOSPC || rc == EDQUOT || rc == EFBIG;
-}
-
-static int failed(struct err *err, const char *what, int rc)
-{
-    bool corrupt = rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID ||
-                   rc == MDB_VERSION_MISMATCH;
-    enum err_code code = rc == ENOMEM ? ERR_NOMEM : corrupt ? ERR_CORRUPT : ERR_IO;
-    /* LMDB says EIO of a write that a full disk cut short. */
-    return err_set(err, code, "lmdb: %s: %s", what,
-                   disk_full(rc) ? "no space left for the data"
-                   : rc == EIO   ? "a write failed or was cut short (is the disk full?)"
-                                 : mdb_strerror(rc));
-}
-
-static MDB_val val(struct str s)
-{
-    return (MDB_val){ s.n, (void *)s.p };
-}
-
-static struct str str_of_val(const MDB_val *v)
-{
-    return str_mem(v->mv_data, v->mv_size);
-}
 
 static void store_be64(uint64_t v, char out[SEQUENCE_N])
 {
@@ -140,16 +116,16 @@ static int read_begin(struct lmdb_storage *l, struct gate_pass *pass, struct err
     int rc = pass->handle != NULL
                  ? mdb_txn_renew(pass->handle)
                  : mdb_txn_begin(l->env, NULL, MDB_RDONLY, (MDB_txn **)&pass->handle);
-    return rc == 0 ? 0 : failed(err, "begin", rc);
+    return rc == 0 ? 0 : lmdb_val_failed(err, "begin", rc);
 }
 
 /* The number of an entry's value as found; 0 when it is another long key's. */
 static int number_of(struct str key, const MDB_val *found, struct str *number, struct err *err)
 {
     struct str whole = key;
-    *number = str_of_val(found);
+    *number = lmdb_val_str(found);
     if (longkey_is_long(key))
-        TRY(longkey_split(str_of_val(found), &whole, number, err));
+        TRY(longkey_split(lmdb_val_str(found), &whole, number, err));
     if (number->n != NUMBER_N)
         return err_set(err, ERR_CORRUPT, "lmdb: an entry's value has no number");
     return str_eq(whole, key);
@@ -158,11 +134,27 @@ static int number_of(struct str key, const MDB_val *found, struct str *number, s
 /* The value of that number, borrowed from ${txn}. An LMDB code. */
 static int value_at(struct lmdb_storage *l, MDB_txn *txn, struct str number, struct str *value)
 {
-    MDB_val k = val(number), v;
+    MDB_val k = lmdb_val(number), v;
     int rc = mdb_get(txn, l->values, &k, &v);
     if (rc == 0)
-        *value = str_of_val(&v);
+        *value = lmdb_val_str(&v);
     return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
+}
+
+/* What the tables of keys have for ${key}, borrowed from ${txn}. An LMDB code. */
+static int entry_at(const struct lmdb_prefix_tables *t, MDB_txn *txn, struct str key,
+                    struct str stored, MDB_val *v)
+{
+    struct lmdb_prefix_room room;
+    char number[LMDB_PREFIX_N];
+    size_t n = lmdb_prefix_length(key);
+    int rc = n > 0 ? lmdb_prefix_find(t, txn, str_head(key, n), number) : 0;
+    if (rc != 0)
+        return rc;
+    if (n > 0)
+        stored = lmdb_prefix_join(number, str_from(key, n), &room);
+    MDB_val k = lmdb_val(stored);
+    return mdb_get(txn, n > 0 ? t->inner : t->data, &k, v);
 }
 
 static int get_in(struct lmdb_storage *l, MDB_txn *txn, struct str key, struct buf *out,
@@ -171,17 +163,17 @@ static int get_in(struct lmdb_storage *l, MDB_txn *txn, struct str key, struct b
     char room[LONGKEY_STORED];
     struct str stored, number, value;
     TRY(longkey_stored(key, room, &stored, err));
-    MDB_val k = val(stored), v;
-    int rc = mdb_get(txn, l->data, &k, &v);
+    MDB_val v;
+    int rc = entry_at(&l->keys, txn, key, stored, &v);
     if (rc == MDB_NOTFOUND)
         return 0;
     if (rc != 0)
-        return failed(err, "get", rc);
+        return lmdb_val_failed(err, "get", rc);
     int found = number_of(key, &v, &number, err);
     if (found <= 0)
         return found;
     if ((rc = value_at(l, txn, number, &value)) != 0)
-        return failed(err, "get value", rc);
+        return lmdb_val_failed(err, "get value", rc);
     buf_add(out, value);
     TRY(buf_check(out, err));
     return 1;
@@ -202,150 +194,6 @@ static int lmdb_get(struct storage *s, struct str key, struct buf *out, struct e
 
 /* ---- listing ---- */
 
-/* A place in one snapshot. A group of long keys is read whole, and sorted. */
-struct walk {
-    MDB_cursor *at;
-    bool started, end;
-    MDB_val k, v;
-    struct str *group;
-    size_t group_n, group_cap;
-};
-
-static void walk_close(struct walk *w)
-{
-    if (w->at != NULL)
-        mdb_cursor_close(w->at);
-    free(w->group);
-}
-
-static int move(struct walk *w, MDB_cursor_op op, struct err *err)
-{
-    int rc = mdb_cursor_get(w->at, &w->k, &w->v, op);
-    w->end = rc == MDB_NOTFOUND;
-    return rc == 0 || w->end ? 0 : failed(err, "list", rc);
-}
-
-static int move_to(struct walk *w, struct str from, struct err *err)
-{
-    char room[LONGKEY_STORED];
-    if (from.n == 0)
-        return move(w, MDB_FIRST, err);
-    w->k = val(longkey_from(from, room));
-    return move(w, MDB_SET_RANGE, err);
-}
-
-static int compare_keys(const void *a, const void *b)
-{
-    return str_cmp(*(const struct str *)a, *(const struct str *)b);
-}
-
-static int group_add(struct walk *w, struct err *err)
-{
-    struct str key, value;
-    TRY(longkey_split(str_of_val(&w->v), &key, &value, err));
-    if (w->group_n == w->group_cap) {
-        size_t cap = w->group_cap == 0 ? 16 : w->group_cap * 2;
-        struct str *group = reallocarray(w->group, cap, sizeof *group);
-        if (group == NULL)
-            return err_set(err, ERR_NOMEM, "lmdb: out of memory");
-        w->group = group;
-        w->group_cap = cap;
-    }
-    w->group[w->group_n++] = key; /* in the map, which stands still during the snapshot */
-    return 0;
-}
-
-/* Read the group that begins here; the cursor ends up behind it. */
-static int group_read(struct walk *w, struct err *err)
-{
-    struct str shared = str_mem(w->k.mv_data, LONGKEY_SHORT);
-    w->group_n = 0;
-    while (!w->end && longkey_is_stored_long(str_of_val(&w->k)) &&
-           str_starts(str_of_val(&w->k), shared)) {
-        TRY(group_add(w, err));
-        TRY(move(w, MDB_NEXT, err));
-    }
-    qsort(w->group, w->group_n, sizeof *w->group, compare_keys);
-    return 0;
-}
-
-static bool group_find(const struct walk *w, struct str from, struct str *key)
-{
-    size_t low = 0, high = w->group_n;
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-        if (str_cmp(w->group[mid], from) < 0)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    if (low < w->group_n)
-        *key = w->group[low];
-    return low < w->group_n;
-}
-
-/* names_seek_fn */
-static int walk_seek(void *ctx, struct str from, struct str *key, struct err *err)
-{
-    struct walk *w = ctx;
-    if (group_find(w, from, key))
-        return 1;
-    w->group_n = 0;
-    if (!w->started)
-        TRY(move_to(w, from, err));
-    else if (!w->end && longkey_before(str_of_val(&w->k), from))
-        TRY(move(w, MDB_NEXT, err)); /* most often it is the neighbour */
-    if (w->started && !w->end && longkey_before(str_of_val(&w->k), from))
-        TRY(move_to(w, from, err));
-    w->started = true;
-    while (!w->end) {
-        if (!longkey_is_stored_long(str_of_val(&w->k))) {
-            *key = str_of_val(&w->k);
-            return 1;
-        }
-        TRY(group_read(w, err));
-        if (group_find(w, from, key))
-            return 1;
-    }
-    return 0;
-}
-
-/* names_run_fn: plain neighbours; a group of long keys is left to walk_seek. */
-static int walk_run(void *ctx, struct str *keys, int max, struct err *err)
-{
-    struct walk *w = ctx;
-    int n = 0;
-    if (w->group_n > 0 || w->end || longkey_is_stored_long(str_of_val(&w->k)))
-        return 0;
-    while (n < max && !w->end) {
-        /* The value is not asked for: a long one lies on pages of its own. */
-        int rc = mdb_cursor_get(w->at, &w->k, NULL, MDB_NEXT);
-        w->end = rc == MDB_NOTFOUND;
-        if (w->end)
-            break;
-        if (rc != 0)
-            return failed(err, "list", rc);
-        if (longkey_is_stored_long(str_of_val(&w->k))) {
-            TRY(move(w, MDB_GET_CURRENT, err));
-            break;
-        }
-        keys[n++] = str_of_val(&w->k);
-    }
-    return n;
-}
-
-static const struct names_walk walk_of_keys = { walk_seek, walk_run };
-
-static int page_in(struct lmdb_storage *l, MDB_txn *txn, struct str prefix,
-                   struct names_page *page, struct err *err)
-{
-    AUTO(walk_close) struct walk w = { 0 };
-    int rc = mdb_cursor_open(txn, l->data, &w.at);
-    if (rc != 0)
-        return failed(err, "list", rc);
-    return names_collect(page, prefix, &walk_of_keys, &w, err);
-}
-
 static int fetch_page(struct storage *s, struct str prefix, struct names_page *page,
                       struct err *err)
 {
@@ -353,7 +201,7 @@ static int fetch_page(struct storage *s, struct str prefix, struct names_page *p
     struct gate_pass pass;
     int rc = read_begin(l, &pass, err);
     if (rc == 0)
-        rc = page_in(l, pass.handle, prefix, page, err);
+        rc = lmdb_page_collect(&l->keys, pass.handle, prefix, page, err);
     read_end(l, &pass);
     return rc;
 }
@@ -370,8 +218,10 @@ static int lmdb_list(struct storage *s, struct str prefix, struct str after,
 struct writing {
     struct lmdb_storage *l;
     MDB_txn *txn;
-    MDB_cursor *data, *values, *log;
+    MDB_cursor *data, *inner, *values, *log;
     uint64_t next; /* number for a new value */
+    struct str prefix; /* the last one met, as long as it has keys; and its number */
+    char prefix_number[LMDB_PREFIX_N];
     struct err *err;
 };
 
@@ -395,11 +245,11 @@ static int forget_old(struct writing *w, struct str key, const MDB_val *found)
     MDB_val v;
     if (number_of(key, found, &number, w->err) <= 0)
         return MDB_CORRUPTED;
-    MDB_val k = val(number);
+    MDB_val k = lmdb_val(number);
     int rc = mdb_cursor_get(w->values, &k, &v, MDB_SET_KEY);
     if (rc != 0)
         return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
-    if (hashtree_hash(key, str_of_val(&v), &e, w->err) < 0)
+    if (hashtree_hash(key, lmdb_val_str(&v), &e, w->err) < 0)
         return MDB_CORRUPTED;
     tree_change(w->l, &e, false);
     return 0;
@@ -408,8 +258,36 @@ static int forget_old(struct writing *w, struct str key, const MDB_val *found)
 /* Write the value of ${number}: a new one behind all others, or in the place of the old one. */
 static int put_value(struct writing *w, char number[NUMBER_N], struct str value, bool is_new)
 {
-    MDB_val k = { NUMBER_N, number }, v = val(value);
+    MDB_val k = { NUMBER_N, number }, v = lmdb_val(value);
     return mdb_cursor_put(w->values, &k, &v, is_new ? MDB_APPEND : MDB_CURRENT);
+}
+
+/* Where a key is. */
+struct place {
+    MDB_cursor *at;
+    MDB_val k;
+    struct lmdb_prefix_room room;
+};
+
+/* MDB_NOTFOUND when nothing can be there (and ${make} is false). */
+static int find_place(struct writing *w, const struct change *c, bool make, struct place *out)
+{
+    struct str key = c->op->key;
+    size_t n = lmdb_prefix_length(key);
+    struct str prefix = str_head(key, n);
+    out->at = n > 0 ? w->inner : w->data;
+    out->k = lmdb_val(c->stored);
+    if (n == 0)
+        return 0;
+    if (!str_eq(prefix, w->prefix)) {
+        int rc = (make ? lmdb_prefix_make : lmdb_prefix_find)(&w->l->keys, w->txn, prefix,
+                                                              w->prefix_number);
+        if (rc != 0)
+            return rc;
+        w->prefix = prefix;
+    }
+    out->k = lmdb_val(lmdb_prefix_join(w->prefix_number, str_from(key, n), &out->room));
+    return 0;
 }
 
 static int put_one(struct writing *w, const struct change *c)
@@ -417,8 +295,12 @@ static int put_one(struct writing *w, const struct change *c)
     char number[NUMBER_N];
     struct str key = c->op->key;
     size_t head = longkey_head(key);
-    MDB_val k = val(c->stored), v = { head + NUMBER_N, NULL };
-    int rc = mdb_cursor_put(w->data, &k, &v, MDB_NOOVERWRITE | MDB_RESERVE);
+    struct place p;
+    MDB_val v = { head + NUMBER_N, NULL };
+    int rc = find_place(w, c, true, &p);
+    if (rc != 0)
+        return rc;
+    rc = mdb_cursor_put(p.at, &p.k, &v, MDB_NOOVERWRITE | MDB_RESERVE);
     bool is_new = rc == 0;
     if (rc == MDB_KEYEXIST) {
         rc = forget_old(w, key, &v);
@@ -437,17 +319,32 @@ static int put_one(struct writing *w, const struct change *c)
     return rc;
 }
 
+/* After a delete under the prefix last met. */
+static int forget_prefix(struct writing *w)
+{
+    bool dropped;
+    int rc = lmdb_prefix_drop_empty(&w->l->keys, w->inner, w->prefix, w->prefix_number, &dropped);
+    if (rc == 0 && dropped)
+        w->prefix = (struct str){ NULL, 0 };
+    return rc;
+}
+
 static int delete_one(struct writing *w, const struct change *c)
 {
-    MDB_val k = val(c->stored), v;
-    int rc = mdb_cursor_get(w->data, &k, &v, MDB_SET_KEY);
+    struct place p;
+    MDB_val v;
+    int rc = find_place(w, c, false, &p);
+    if (rc == 0)
+        rc = mdb_cursor_get(p.at, &p.k, &v, MDB_SET_KEY);
     if (rc == MDB_NOTFOUND)
         return 0;
     if (rc == 0)
         rc = forget_old(w, c->op->key, &v);
     if (rc == 0)
         rc = mdb_cursor_del(w->values, 0);
-    return rc != 0 ? rc : mdb_cursor_del(w->data, 0);
+    if (rc == 0)
+        rc = mdb_cursor_del(p.at, 0);
+    return rc == 0 && p.at == w->inner ? forget_prefix(w) : rc;
 }
 
 /* The first number that is above all in use. */
@@ -525,14 +422,16 @@ static int write_sums(struct writing *w)
             return rc;
     }
     store_be64(l->applied, sequence);
-    MDB_val k = val(STR("applied")), v = { sizeof sequence, sequence };
+    MDB_val k = lmdb_val(STR("applied")), v = { sizeof sequence, sequence };
     return mdb_put(w->txn, l->root, &k, &v, 0);
 }
 
 static int write_all(struct writing *w, struct change *const *sorted, struct commitq_item *items)
 {
     size_t n = 0;
-    int rc = mdb_cursor_open(w->txn, w->l->data, &w->data);
+    int rc = mdb_cursor_open(w->txn, w->l->keys.data, &w->data);
+    if (rc == 0)
+        rc = mdb_cursor_open(w->txn, w->l->keys.inner, &w->inner);
     if (rc == 0)
         rc = mdb_cursor_open(w->txn, w->l->values, &w->values);
     if (rc == 0)
@@ -578,6 +477,8 @@ static int try_once(struct lmdb_storage *l, struct change *const *sorted,
     rc = write_all(&w, sorted, items);
     if (w.data != NULL)
         mdb_cursor_close(w.data);
+    if (w.inner != NULL)
+        mdb_cursor_close(w.inner);
     if (w.values != NULL)
         mdb_cursor_close(w.values);
     if (w.log != NULL)
@@ -623,7 +524,7 @@ static int env_open(struct lmdb_storage *l, size_t size, struct err *err)
     while ((rc = env_map(l, size)) == ENOMEM && size / 2 >= map_smallest)
         size /= 2;
     if (rc != 0)
-        return failed(err, l->path, rc);
+        return lmdb_val_failed(err, l->path, rc);
     MDB_envinfo info;
     mdb_env_info(l->env, &info);
     l->map_size = info.me_mapsize;
@@ -631,16 +532,20 @@ static int env_open(struct lmdb_storage *l, size_t size, struct err *err)
     if (mdb_env_get_fd(l->env, &fd) == 0)
         resident_find(&l->resident, fd);
     rc = mdb_reader_check(l->env, &dead);
-    return rc == 0 ? 0 : failed(err, "reader check", rc);
+    return rc == 0 ? 0 : lmdb_val_failed(err, "reader check", rc);
 }
 
 static int open_tables(struct lmdb_storage *l, MDB_txn *txn)
 {
     char format[] = { FORMAT };
-    MDB_val k = val(STR("format")), v;
+    MDB_val k = lmdb_val(STR("format")), v;
     int rc = mdb_dbi_open(txn, NULL, 0, &l->root);
     if (rc == 0)
-        rc = mdb_dbi_open(txn, "data", MDB_CREATE, &l->data);
+        rc = mdb_dbi_open(txn, "data", MDB_CREATE, &l->keys.data);
+    if (rc == 0)
+        rc = mdb_dbi_open(txn, "inner", MDB_CREATE, &l->keys.inner);
+    if (rc == 0)
+        rc = mdb_dbi_open(txn, "prefix", MDB_CREATE, &l->keys.prefix);
     if (rc == 0)
         rc = mdb_dbi_open(txn, "values", MDB_CREATE, &l->values);
     if (rc == 0)
@@ -673,7 +578,7 @@ static int read_state(struct lmdb_storage *l, MDB_txn *txn, struct hashtree *sum
             return rc;
         memcpy(&sums->leaf[i * HASHTREE_PAGE], v.mv_data, v.mv_size);
     }
-    MDB_val k = val(STR("applied")), v;
+    MDB_val k = lmdb_val(STR("applied")), v;
     int rc = mdb_get(txn, l->root, &k, &v);
     if (rc == 0 && v.mv_size == SEQUENCE_N)
         *applied = load_be64(v.mv_data);
@@ -686,7 +591,7 @@ static int load(struct lmdb_storage *l, struct err *err)
     MDB_txn *txn;
     int rc = mdb_txn_begin(l->env, NULL, 0, &txn);
     if (rc != 0)
-        return failed(err, "begin", rc);
+        return lmdb_val_failed(err, "begin", rc);
     rc = open_tables(l, txn);
     if (rc == 0)
         rc = read_state(l, txn, l->sums, &l->applied);
@@ -695,7 +600,7 @@ static int load(struct lmdb_storage *l, struct err *err)
     else
         mdb_txn_abort(txn);
     if (rc != 0)
-        return failed(err, "open tables", rc);
+        return lmdb_val_failed(err, "open tables", rc);
     memcpy(l->sums_before, l->sums, sizeof *l->sums);
     memset(l->touched, 0, sizeof l->touched);
     return 0;
@@ -734,12 +639,12 @@ static int try_batches(struct lmdb_storage *l, struct change *const *sorted,
         rc = try_once(l, sorted, items, err);
     if (rc == 0)
         return 0;
-    failed(err, "commit", rc);
+    lmdb_val_failed(err, "commit", rc);
     if (rc == MDB_PANIC || rc == EIO) {
         /* LMDB trusts this environment no more, or should not: what is on disk is what counts. */
         struct err again = { 0 };
         if (env_replace(l, l->map_size, &again) < 0)
-            failed(err, again.msg, rc);
+            lmdb_val_failed(err, again.msg, rc);
     }
     return -1;
 }
@@ -899,12 +804,12 @@ static int take_lock(struct lmdb_storage *l, struct err *err)
 {
     l->lock = openat(l->dir, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (l->lock < 0)
-        return failed(err, "open lock", errno);
+        return lmdb_val_failed(err, "open lock", errno);
     if (flock(l->lock, LOCK_EX | LOCK_NB) == 0)
         return 0;
     if (errno == EWOULDBLOCK)
         return err_set(err, ERR_CONFLICT, "lmdb: %s is in use by another process", l->path);
-    return failed(err, "lock", errno);
+    return lmdb_val_failed(err, "lock", errno);
 }
 
 struct settings {
@@ -963,9 +868,9 @@ static int start(struct lmdb_storage *l, size_t map_size, struct err *err)
     TRY(env_open(l, map_size, err));
     TRY(load(l, err));
     if (fsync(l->dir) < 0) /* the files' names must last too */
-        return failed(err, "fsync directory", errno);
+        return lmdb_val_failed(err, "fsync directory", errno);
     int rc = pthread_create(&l->writer, NULL, write_groups, l);
-    return rc == 0 ? 0 : failed(err, "thread", rc);
+    return rc == 0 ? 0 : lmdb_val_failed(err, "thread", rc);
 }
 
 static int lmdb_open(const struct storage_option *options, size_t n, struct storage **out,
@@ -1006,12 +911,12 @@ int lmdb_log_leaves(struct storage *s, struct hashtree *out, uint64_t *applied, 
     TRY(begin_log(s, &pass, err));
     int rc = read_state(l, pass.handle, out, applied);
     read_end(l, &pass);
-    return rc == 0 ? 0 : failed(err, "leaves", rc);
+    return rc == 0 ? 0 : lmdb_val_failed(err, "leaves", rc);
 }
 
 static int applied_in(struct lmdb_storage *l, MDB_txn *txn, uint64_t *out)
 {
-    MDB_val k = val(STR("applied")), v;
+    MDB_val k = lmdb_val(STR("applied")), v;
     int rc = mdb_get(txn, l->root, &k, &v);
     *out = rc == 0 ? load_be64(v.mv_data) : 0;
     return rc == MDB_NOTFOUND ? 0 : rc;
@@ -1024,7 +929,7 @@ int lmdb_log_applied(struct storage *s, uint64_t *out, struct err *err)
     TRY(begin_log(s, &pass, err));
     int rc = applied_in(l, pass.handle, out);
     read_end(l, &pass);
-    return rc == 0 ? 0 : failed(err, "applied", rc);
+    return rc == 0 ? 0 : lmdb_val_failed(err, "applied", rc);
 }
 
 /* Some entries of the log, copied out: length (a size_t), sequence, stored value. */
@@ -1045,8 +950,8 @@ static void log_copy(struct log_page *page, const MDB_val *k, const MDB_val *v)
 {
     size_t n = v->mv_size;
     buf_add(&page->text, str_mem(&n, sizeof n));
-    buf_add(&page->text, str_of_val(k));
-    buf_add(&page->text, str_of_val(v));
+    buf_add(&page->text, lmdb_val_str(k));
+    buf_add(&page->text, lmdb_val_str(v));
     page->from = load_be64(k->mv_data) + 1;
 }
 
@@ -1064,12 +969,12 @@ static int log_fill(MDB_cursor *at, struct log_page *page, uint64_t applied, str
                        (unsigned long long)page->from);
     while (rc == 0 && page->text.n < LOG_PAGE_BYTES) {
         if (k.mv_size != SEQUENCE_N || v.mv_size < LOG_HEAD)
-            return failed(err, "log", MDB_CORRUPTED);
+            return lmdb_val_failed(err, "log", MDB_CORRUPTED);
         log_copy(page, &k, &v);
         rc = mdb_cursor_get(at, &k, &v, MDB_NEXT);
     }
     TRY(buf_check(&page->text, err));
-    return rc == 0 || rc == MDB_NOTFOUND ? 0 : failed(err, "log", rc);
+    return rc == 0 || rc == MDB_NOTFOUND ? 0 : lmdb_val_failed(err, "log", rc);
 }
 
 static int log_fetch(struct lmdb_storage *l, struct log_page *page, struct err *err)
@@ -1082,7 +987,7 @@ static int log_fetch(struct lmdb_storage *l, struct log_page *page, struct err *
     int rc = applied_in(l, pass.handle, &applied);
     if (rc == 0)
         rc = mdb_cursor_open(pass.handle, l->log, &at);
-    rc = rc != 0 ? failed(err, "log", rc) : log_fill(at, page, applied, err);
+    rc = rc != 0 ? lmdb_val_failed(err, "log", rc) : log_fill(at, page, applied, err);
     if (at != NULL)
         mdb_cursor_close(at);
     read_end(l, &pass);
@@ -1123,48 +1028,112 @@ int lmdb_log_each(struct storage *s, uint64_t from, lmdb_log_fn *each, void *ctx
     return 0;
 }
 
-static int sum_entry(struct lmdb_storage *l, MDB_cursor *at, const MDB_val *k, const MDB_val *v,
+static int sum_entry(struct lmdb_storage *l, MDB_txn *txn, struct str key, const MDB_val *v,
                      struct hashtree *sums, struct err *err)
 {
     struct hashtree_entry e;
-    struct str key = str_of_val(k), number, value;
+    struct str number, value;
     if (longkey_is_stored_long(key))
-        TRY(longkey_split(str_of_val(v), &key, &number, err));
+        TRY(longkey_split(lmdb_val_str(v), &key, &number, err));
     TRY(number_of(key, v, &number, err));
-    int rc = value_at(l, mdb_cursor_txn(at), number, &value);
+    int rc = value_at(l, txn, number, &value);
     if (rc != 0)
-        return failed(err, "verify", rc);
+        return lmdb_val_failed(err, "verify", rc);
     TRY(hashtree_hash(key, value, &e, err));
     hashtree_add(sums, &e);
     return 0;
 }
 
-static int sum_all(struct lmdb_storage *l, MDB_cursor *at, struct hashtree *sums, struct err *err)
+/* What a scan has open. */
+struct scan {
+    struct lmdb_storage *l;
+    MDB_cursor *data, *inner, *prefix;
+    size_t met; /* entries of the table `inner` */
+    struct buf key;
+    struct hashtree *sums;
+};
+
+static void scan_close(struct scan *s)
+{
+    if (s->data != NULL)
+        mdb_cursor_close(s->data);
+    if (s->inner != NULL)
+        mdb_cursor_close(s->inner);
+    if (s->prefix != NULL)
+        mdb_cursor_close(s->prefix);
+    buf_free(&s->key);
+}
+
+static int scan_open(struct scan *s, MDB_txn *txn)
+{
+    const struct lmdb_prefix_tables *t = &s->l->keys;
+    int rc = mdb_cursor_open(txn, t->data, &s->data);
+    if (rc == 0)
+        rc = mdb_cursor_open(txn, t->inner, &s->inner);
+    return rc == 0 ? mdb_cursor_open(txn, t->prefix, &s->prefix) : rc;
+}
+
+static int sum_under(struct scan *s, struct str prefix, const MDB_val *number, struct err *err)
+{
+    MDB_val k = *number, v;
+    size_t before = s->met;
+    int rc = number->mv_size == LMDB_PREFIX_N ? 0 : MDB_CORRUPTED;
+    if (rc == 0)
+        rc = mdb_cursor_get(s->inner, &k, &v, MDB_SET_RANGE);
+    for (; rc == 0 && lmdb_prefix_has(lmdb_val_str(&k), number->mv_data); s->met++) {
+        buf_clear(&s->key);
+        buf_add(&s->key, prefix);
+        buf_add(&s->key, str_from(lmdb_val_str(&k), LMDB_PREFIX_N));
+        TRY(buf_check(&s->key, err));
+        TRY(sum_entry(s->l, mdb_cursor_txn(s->inner), buf_str(&s->key), &v, s->sums, err));
+        rc = mdb_cursor_get(s->inner, &k, &v, MDB_NEXT);
+    }
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        return lmdb_val_failed(err, "verify", rc);
+    return s->met > before ? 0 : err_set(err, ERR_CORRUPT, "lmdb: a prefix has no key");
+}
+
+static int sum_plain(struct scan *s, struct err *err)
 {
     MDB_val k, v;
-    int rc = mdb_cursor_get(at, &k, &v, MDB_FIRST);
-    for (; rc == 0; rc = mdb_cursor_get(at, &k, &v, MDB_NEXT))
-        TRY(sum_entry(l, at, &k, &v, sums, err));
-    return rc == MDB_NOTFOUND ? 0 : failed(err, "verify", rc);
+    int rc = mdb_cursor_get(s->data, &k, &v, MDB_FIRST);
+    for (; rc == 0; rc = mdb_cursor_get(s->data, &k, &v, MDB_NEXT))
+        TRY(sum_entry(s->l, mdb_cursor_txn(s->data), lmdb_val_str(&k), &v, s->sums, err));
+    return rc == MDB_NOTFOUND ? 0 : lmdb_val_failed(err, "verify", rc);
+}
+
+static int sum_prefixes(struct scan *s, struct err *err)
+{
+    MDB_val k, v;
+    MDB_stat stat;
+    int rc = mdb_cursor_get(s->prefix, &k, &v, MDB_FIRST);
+    for (; rc == 0; rc = mdb_cursor_get(s->prefix, &k, &v, MDB_NEXT))
+        TRY(sum_under(s, lmdb_val_str(&k), &v, err));
+    if (rc == MDB_NOTFOUND)
+        rc = mdb_stat(mdb_cursor_txn(s->inner), s->l->keys.inner, &stat);
+    if (rc != 0)
+        return lmdb_val_failed(err, "verify", rc);
+    return s->met == stat.ms_entries ? 0
+                                     : err_set(err, ERR_CORRUPT, "lmdb: a key has no prefix");
 }
 
 /* sums[0]: as kept; sums[1]: as counted. */
 static int verify_in(struct lmdb_storage *l, MDB_txn *txn, struct hashtree sums[2],
                      struct err *err)
 {
+    AUTO(scan_close) struct scan scan = { .l = l, .sums = &sums[1] };
     uint64_t applied;
-    MDB_cursor *at;
     int rc = read_state(l, txn, &sums[0], &applied);
     if (rc == 0)
-        rc = mdb_cursor_open(txn, l->data, &at);
+        rc = scan_open(&scan, txn);
     if (rc != 0)
-        return failed(err, "verify", rc);
-    rc = sum_all(l, at, &sums[1], err);
-    mdb_cursor_close(at);
-    for (size_t i = 0; i < HASHTREE_LEAVES && rc == 0; i++)
+        return lmdb_val_failed(err, "verify", rc);
+    TRY(sum_plain(&scan, err));
+    TRY(sum_prefixes(&scan, err));
+    for (size_t i = 0; i < HASHTREE_LEAVES; i++)
         if (memcmp(&sums[0].leaf[i], &sums[1].leaf[i], sizeof sums[0].leaf[i]) != 0)
             return err_set(err, ERR_CORRUPT, "lmdb: leaf %zu of the hash tree is wrong", i);
-    return rc;
+    return 0;
 }
 
 int lmdb_log_verify(struct storage *s, struct err *err)

@@ -18,6 +18,7 @@
 #include "crypto/digest.h"
 #include "storage/driver.h"
 #include "storage/lmdb_log.h"
+#include "storage/lmdb_val.h"
 
 struct rig {
     char dir[64];
@@ -192,13 +193,17 @@ static void without_retention_no_log_is_kept_but_the_count_goes_on(void **state)
 
 /* ---- the tree ---- */
 
-/* Key ${i} of a set with short and long ones. */
+/* Key ${i} of a set with short and long ones, and some of mounts. */
 static struct str some_key(struct buf *b, unsigned i)
 {
     buf_clear(b);
     if (i % 3 == 0)
         while (b->n < 600)
             buf_add(b, STR("0123456789/"));
+    if (i % 3 == 1)
+        buf_printf(b, "logical/%08x-1111-2222-3333-444444444444/", i / 3 % 4);
+    if (i % 3 == 1 && i % 2 == 0)
+        buf_add(b, STR("0a000000-1111-2222-3333-444444444444/"));
     buf_printf(b, "k%u", i);
     return buf_str(b);
 }
@@ -262,6 +267,58 @@ static void another_storage_has_no_log(void **state)
     assert_int_equal(err.code, ERR_UNSUPPORTED);
     assert_int_equal(lmdb_log_verify(s, &err), -1);
     storage_close(s);
+}
+
+/* Change the store's tables behind its back. */
+static void tamper(struct rig *rig, const char *table, struct str key, struct str value)
+{
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    MDB_val k = lmdb_val(key), v = lmdb_val(value);
+    storage_close(rig->s);
+    rig->s = NULL;
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_set_maxdbs(env, 8), 0);
+    assert_int_equal(mdb_env_open(env, rig->dir, 0, 0600), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_dbi_open(txn, table, 0, &dbi), 0);
+    assert_int_equal(mdb_put(txn, dbi, &k, &v, 0), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+}
+
+static void an_older_format_is_refused(void **state)
+{
+    struct rig *rig = *state;
+    struct err err = { 0 };
+    put(rig, STR("a"), STR("1"));
+    tamper(rig, NULL, STR("format"), STR("\2"));
+    assert_int_equal(try_open(rig, "1073741824", "50", &err), -1);
+    assert_int_equal(err.code, ERR_CORRUPT);
+    assert_non_null(strstr(err.msg, "open tables"));
+}
+
+static void a_prefix_without_a_key_is_found_out(void **state)
+{
+    struct rig *rig = *state;
+    struct err err = { 0 };
+    put(rig, STR("auth/0a000000-1111-2222-3333-444444444444/x"), STR("1"));
+    tamper(rig, "prefix", STR("auth/0b000000-1111-2222-3333-444444444444/"), STR("\0\0\0\0\7"));
+    open_store(rig, "1073741824", "50");
+    assert_int_equal(lmdb_log_verify(rig->s, &err), -1);
+    assert_int_equal(err.code, ERR_CORRUPT);
+}
+
+static void a_key_without_its_prefix_is_found_out(void **state)
+{
+    struct rig *rig = *state;
+    struct err err = { 0 };
+    put(rig, STR("auth/0a000000-1111-2222-3333-444444444444/x"), STR("1"));
+    tamper(rig, "inner", STR("\0\0\0\0\7x"), STR("\0\0\0\0\0\0\0\0"));
+    open_store(rig, "1073741824", "50");
+    assert_int_equal(lmdb_log_verify(rig->s, &err), -1);
+    assert_int_equal(err.code, ERR_CORRUPT);
 }
 
 /* ---- the map ---- */
@@ -398,6 +455,9 @@ int main(void)
         CASE(without_retention_no_log_is_kept_but_the_count_goes_on),
         CASE(leaf_sums_agree_with_a_full_scan),
         CASE(leaf_sums_depend_on_what_is_there_alone),
+        CASE(an_older_format_is_refused),
+        CASE(a_prefix_without_a_key_is_found_out),
+        CASE(a_key_without_its_prefix_is_found_out),
         CASE(another_storage_has_no_log),
         CASE(the_map_grows_under_its_readers),
         CASE(it_opens_where_address_space_is_scarce),
