@@ -1134,7 +1134,7 @@ struct ack {
     uint32_t thread, batch;
 };
 
-enum { KEYS = 3, LIVE = 4, WRITERS = 3 };
+enum { KEYS = 3, LIVE = 4, WRITERS = 3, KEY_ROOM = 96 };
 
 struct victim {
     struct storage *s;
@@ -1142,16 +1142,21 @@ struct victim {
     int pipe;
 };
 
-static struct str batch_key(char out[48], uint32_t thread, uint32_t batch, int k)
+/* Every other batch has a mount of its own. */
+static struct str batch_key(char out[KEY_ROOM], uint32_t thread, uint32_t batch, int k)
 {
-    return (struct str){ out, (size_t)snprintf(out, 48, "crash/%u/%u/%d", thread, batch, k) };
+    int n = batch % 2 == 0
+                ? snprintf(out, KEY_ROOM, "crash/%u/%u/%d", thread, batch, k)
+                : snprintf(out, KEY_ROOM, "logical/0000%04x-0000-0000-0000-0000%08x/%d", thread,
+                           batch, k);
+    return (struct str){ out, (size_t)n };
 }
 
 /* Batch n: its own keys, the thread's counter, and away with the keys of batch n - LIVE. */
 static void *write_until_killed(void *ctx)
 {
     struct victim *v = ctx;
-    char keys[2 * KEYS][48], counter[48];
+    char keys[2 * KEYS][KEY_ROOM], counter[48];
     struct err err = { 0 };
     for (uint32_t batch = 1 + (uint32_t)number_at(v->s, str_mem(counter,
              (size_t)snprintf(counter, sizeof counter, "counter/%u", v->thread)));; batch++) {
@@ -1212,7 +1217,7 @@ static void kill_after(int pipe, pid_t child, uint32_t acks, uint32_t spin, uint
 
 static void check_batches(struct rig *rig, uint32_t thread, uint32_t acknowledged)
 {
-    char key[48];
+    char key[KEY_ROOM];
     snprintf(key, sizeof key, "counter/%u", thread);
     uint32_t now = (uint32_t)number_at(rig->s, str_of(key));
     assert_true(now >= acknowledged && now <= acknowledged + 1);
