@@ -11,7 +11,7 @@ static void assert_str(struct str got, const char *want)
 {
     struct str w = str_of(want);
     if (!str_eq(got, w))
-        print_message("got \"" STR_FMT "\", want \"%s\"\n", STR_ARG(got), want);
+        print_message("got \"" STR_FMT "\", want \"" STR_FMT "\"\n", STR_ARG(got), STR_ARG(w));
     assert_true(str_eq(got, w));
 }
 
