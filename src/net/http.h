@@ -22,6 +22,7 @@ struct http_request {
     const struct http_header *headers;
     size_t n_headers;
     struct str body;
+    int body_fd;                 /* the body, spooled to an unlinked file; -1: it is in ${body} */
     bool body_too_large;         /* the body passed the listener's limit and was dropped */
     bool http2;
     /* Of the connection. */
@@ -29,6 +30,7 @@ struct http_request {
     int peer_port;
     bool tls;
     struct strs peer_certs_der;  /* client's chain, leaf first */
+    struct str member;           /* on a cluster port: which member sent it; empty: a client */
     const struct http_listener *listener;
 };
 
@@ -81,6 +83,9 @@ enum http_proxy {
     HTTP_PROXY_DENY,   /* trusted ones'; others are not let in */
 };
 
+struct link;
+struct link_creds;
+
 /* How a listener behaves.  Strings borrowed until http_listen returns. */
 struct http_listener_config {
     struct str address;      /* "127.0.0.1:8200", "[::1]:8200", or with unix: a path */
@@ -105,6 +110,21 @@ struct http_listener_config {
     bool (*trusts_proxy)(const void *trust_ctx, struct str peer_addr);
     const void *trust_ctx;           /* outlives the server */
     void *user;                      /* for the handler: http_listener_user */
+    /*
+     * A cluster port: TLS with these credentials (of both sides) and no others; connections that
+     * agreed on ${forward_alpn} carry requests, all others go to ${takeover}, which owns the link.
+     */
+    struct link_creds *creds;        /* NULL: a port for clients; outlives the server */
+    const char *forward_alpn;
+    const char *const *other_alpn;   /* NULL at the end */
+    void (*takeover)(void *takeover_ctx, struct str alpn, struct link *link);
+    void *takeover_ctx;
+    /*
+     * Whose body may be of any size and is spooled to a file in ${spool_dir} (unlinked at once, mode
+     * 0600).  NULL: nobody's.  The loops' threads.
+     */
+    bool (*spools)(struct str method, struct str path);
+    const char *spool_dir;
 };
 
 struct http_server; /* any thread, unless a function says otherwise */
