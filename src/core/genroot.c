@@ -153,7 +153,7 @@ static int authenticate(struct genroot *g, struct err *err)
 {
     AUTO(secret_free) struct secret kek = { 0 };
     AUTO(secret_free) struct secret root_key = { 0 };
-    int result = lifecycle_combine(g->given.v, g->given.n, &kek, err);
+    int result = shares_combine(&g->given, &kek, err);
     shares_forget(&g->given);
     if (result < 0)
         return err_prefix(err, "failed to compute master key");

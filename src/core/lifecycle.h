@@ -4,6 +4,7 @@
 
 #include "core/active.h"
 #include "codec/base64.h"
+#include "core/init.h"
 #include "seal/seal.h"
 
 struct lifecycle; /* any thread */
@@ -22,16 +23,6 @@ struct barrier *lifecycle_barrier(struct lifecycle *l);
 /* 1, 0, -1. */
 int lifecycle_initialised(struct lifecycle *l, struct err *err) MUST_USE;
 
-/* What POST sys/init asks for. */
-struct init_request {
-    struct seal_config config;
-    struct str root_token_pgp_key;
-};
-/* Everything lives in the arena that was handed in; shares are in clear or PGP-encrypted. */
-struct init_result {
-    struct strs shares; /* bytes, not yet encoded */
-    struct str root_token; /* bytes as they are to be shown */
-};
 /* -1: ERR_BAD_REQUEST ("Vault is already initialized" ...).  Stays sealed. */
 int lifecycle_init(struct lifecycle *l, struct arena *a, const struct init_request *want,
                    struct init_result *out, struct err *err) MUST_USE;
@@ -56,12 +47,6 @@ int lifecycle_seal(struct lifecycle *l, struct err *err) MUST_USE;
 /* Present configuration of the seal: 1, 0 not initialised, -1. */
 int lifecycle_seal_config(struct lifecycle *l, struct arena *a, struct seal_config *out,
                           struct err *err) MUST_USE;
-/* The key that ${n} shares make (a single share is the key). */
-int lifecycle_combine(const struct secret *shares, size_t n, struct secret *out,
-                      struct err *err) MUST_USE;
-/* Split ${key} as ${config} says; shares in ${a}, PGP messages where it names keys. */
-int lifecycle_split(struct arena *a, struct str key, const struct seal_config *config,
-                    struct strs *out, struct err *err) MUST_USE;
 /* The root key under the key-encryption key. -1: ERR_DENIED when ${kek} is wrong. */
 int lifecycle_open_root_key(struct lifecycle *l, struct str kek, struct secret *root_key,
                             struct err *err) MUST_USE;

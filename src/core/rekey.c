@@ -192,7 +192,7 @@ static int authenticate(struct rekey *r, struct err *err)
 {
     AUTO(secret_free) struct secret kek = { 0 };
     AUTO(secret_free) struct secret root_key = { 0 };
-    int result = lifecycle_combine(r->given.v, r->given.n, &kek, err);
+    int result = shares_combine(&r->given, &kek, err);
     shares_forget(&r->given);
     if (result < 0) {
         err_prefix(err, "failed to compute master key");
@@ -239,7 +239,7 @@ static int finish(struct rekey *r, struct arena *a, struct rekey_result *out, st
 {
     AUTO(secret_free) struct secret kek = { 0 };
     TRY(secret_random(&kek, KEY_LEN, err));
-    TRY(lifecycle_split(a, secret_str(&kek), &r->config, &out->shares, err));
+    TRY(shares_split(a, secret_str(&kek), &r->config, &out->shares, err));
     out->fingerprints = strs_copy(a, &r->fingerprints);
     out->backup = r->config.backup;
     out->verification_required = r->config.verification_required;
@@ -327,7 +327,7 @@ int rekey_verify_restart(struct rekey *r, struct err *err)
 static int compare(struct rekey *r, struct err *err)
 {
     AUTO(secret_free) struct secret kek = { 0 };
-    int result = lifecycle_combine(r->given_back.v, r->given_back.n, &kek, err);
+    int result = shares_combine(&r->given_back, &kek, err);
     shares_forget(&r->given_back);
     if (result < 0) {
         err_prefix(err, "failed to compute key for verification");
