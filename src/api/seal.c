@@ -152,14 +152,16 @@ void seal_put(struct call *c)
         answer_empty(c, 204);
 }
 
-/* Without a standby there is nobody to hand over to: the request is fine and changes nothing. */
 void step_down_put(struct call *c)
 {
+    struct err err = { 0 };
     bool sealed;
     if (!read_authorized(c, &sealed))
         return;
     if (sealed)
         answer_error(c, 503, STR("Vault is sealed"));
+    else if (service_step_down(lifecycle_service(c->api->settings.lifecycle), &err) < 0)
+        answer_failure(c, &err);
     else
         answer_empty(c, 204);
 }

@@ -7,11 +7,14 @@
 #include "core/rekey.h"
 #include "net/http.h"
 
+struct forwarder;
+
 struct api_settings {
     struct lifecycle *lifecycle;
     const struct core_settings *core;
     struct rekey *rekey;       /* operations in progress, see core/ */
     struct genroot *genroot;
+    struct forwarder *forwarder; /* hands requests on to the active node; NULL: redirects */
     bool ui;
 };
 

@@ -12,6 +12,9 @@
 #include "core/token.h"
 
 struct browser;
+struct ha;
+struct link_creds;
+struct raftstore;
 struct telemetry;
 struct wrapkey;
 
@@ -24,12 +27,17 @@ struct core_settings {
     int64_t default_ttl_s, max_ttl_s;
     struct str cluster_name;                  /* as configured; empty: made */
     struct str storage_type;
-    struct str api_addr, cluster_addr;
+    struct str api_addr, cluster_addr;        /* cluster_addr: host:port of this node */
+    struct ha *ha;                            /* the contest for leadership; NULL: no other nodes */
+    struct raftstore *raft;                   /* ${physical}, when that is its kind */
+    struct link_creds *creds;                 /* this node's, for the cluster port; NULL: no port */
+    struct str node_id;
+    bool forward_reads;                       /* standbys answer nothing themselves */
     const struct telemetry *telemetry;
     bool raw_endpoint, introspection_endpoint, enable_ui, log_requests;
 };
 
-/* Valid within an epoch section; NULL from lifecycle_active means sealed or standby. */
+/* Valid within an epoch section; NULL from lifecycle_active means sealed, or turning. */
 struct active {
     const struct core_settings *settings;
     struct lifecycle *lifecycle;
@@ -47,6 +55,7 @@ struct active {
     struct wrapkey *wrapkey; /* signs wrapping tokens of JWT shape */
     struct keylock *locks;   /* for read-change-write in sys/ */
     struct str cluster_id, cluster_name;
+    bool standby;            /* reads only; another node writes */
 };
 
 #endif

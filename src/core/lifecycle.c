@@ -2,7 +2,6 @@
 #include "core/lifecycle.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/epoch.h"
@@ -11,7 +10,6 @@
 #include "base/random.h"
 #include "core/keychain.h"
 #include "core/shares.h"
-#include "core/start.h"
 
 static const struct log lg = { "core" };
 
@@ -20,8 +18,7 @@ enum { KEY_LEN = 32, SHARE_MIN = 16, SHARE_MAX = 33 };
 struct lifecycle {
     const struct core_settings *settings;
     struct barrier *barrier;
-    _Atomic(struct active *) active;
-    _Atomic uint64_t lives;
+    struct service *service; /* what runs in between */
 
     pthread_mutex_t change; /* one init, unseal or seal at a time */
     struct shares given;    /* so far; under change, as is the nonce */
@@ -35,7 +32,8 @@ int lifecycle_new(const struct core_settings *settings, struct lifecycle **out, 
         return err_set(err, ERR_NOMEM, "out of memory");
     l->settings = settings;
     pthread_mutex_init(&l->change, NULL);
-    if (barrier_new(settings->physical, &l->barrier, err) < 0) {
+    if (barrier_new(settings->physical, &l->barrier, err) < 0
+        || service_new(settings, l, l->barrier, &l->service, err) < 0) {
         lifecycle_free(l);
         return -1;
     }
@@ -45,7 +43,12 @@ int lifecycle_new(const struct core_settings *settings, struct lifecycle **out, 
 
 const struct active *lifecycle_active(struct lifecycle *l)
 {
-    return atomic_load(&l->active);
+    return service_active(l->service);
+}
+
+struct service *lifecycle_service(struct lifecycle *l)
+{
+    return l->service;
 }
 
 const struct core_settings *lifecycle_settings(struct lifecycle *l)
@@ -61,7 +64,7 @@ struct barrier *lifecycle_barrier(struct lifecycle *l)
 int lifecycle_initialised(struct lifecycle *l, struct err *err)
 {
     /* Only known for good once true. */
-    if (atomic_load(&l->active) != NULL)
+    if (service_mode(l->service) != SERVICE_OFF)
         return 1;
     return barrier_initialised(l->barrier, err);
 }
@@ -88,7 +91,7 @@ int lifecycle_seal_config(struct lifecycle *l, struct arena *a, struct seal_conf
 
 uint64_t lifecycle_lives(struct lifecycle *l)
 {
-    return atomic_load(&l->lives);
+    return service_lives(l->service);
 }
 
 /* ---- rekey ---- */
@@ -102,7 +105,7 @@ static int rekey_locked(struct lifecycle *l, struct str kek, const struct seal_c
     struct seal_config stored = *config;
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
-    if (atomic_load(&l->active) == NULL)
+    if (service_mode(l->service) == SERVICE_OFF)
         return err_set(err, ERR_SEALED, "Vault is sealed");
     stored.type = STR("shamir");
     stored.stored_shares = 1;
@@ -136,21 +139,14 @@ int lifecycle_rekey(struct lifecycle *l, struct str kek, const struct seal_confi
 static int go_active(struct lifecycle *l, struct err *err)
 {
     AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_CORE_POST_UNSEAL);
-    struct active *on = NULL;
-    TRY(start_all(&(struct start_parts){ l->settings, l, l->barrier }, &on, err));
-    atomic_fetch_add(&l->lives, 1);
-    atomic_store(&l->active, on);
+    TRY(service_start(l->service, err));
     LOG(&lg, INFO, "vault is unsealed");
     return 0;
 }
 
 static void go_sealed(struct lifecycle *l)
 {
-    struct active *on = atomic_exchange(&l->active, NULL);
-    if (on != NULL) {
-        epoch_wait(); /* requests in flight end before what they use goes */
-        stop_all(on);
-    }
+    service_stop(l->service);
     barrier_seal(l->barrier);
     epoch_wait();
 }
@@ -191,7 +187,7 @@ static int unseal_locked(struct lifecycle *l, struct str share, struct err *err)
     if (share.n > SHARE_MAX)
         return err_set(err, ERR_BAD_REQUEST, "invalid key: key is longer than maximum %d bytes",
                        SHARE_MAX);
-    if (atomic_load(&l->active) != NULL || shares_hold(&l->given, share))
+    if (service_mode(l->service) != SERVICE_OFF || shares_hold(&l->given, share))
         return 0;
     if (l->given.n == 0)
         random_uuid(l->nonce);
@@ -241,7 +237,7 @@ int lifecycle_status(struct lifecycle *l, struct unseal_status *out, struct err 
         return -1;
     pthread_mutex_lock(&l->change);
     out->initialised = found > 0;
-    out->sealed = atomic_load(&l->active) == NULL;
+    out->sealed = service_mode(l->service) == SERVICE_OFF;
     out->threshold = found > 0 ? config.threshold : 0;
     out->shares = found > 0 ? config.shares : 0;
     out->progress = (int64_t)l->given.n;
@@ -255,8 +251,9 @@ void lifecycle_free(struct lifecycle *l)
     if (l == NULL)
         return;
     forget_shares(l);
-    if (l->barrier != NULL)
+    if (l->service != NULL)
         go_sealed(l);
+    service_free(l->service);
     barrier_free(l->barrier);
     pthread_mutex_destroy(&l->change);
     free(l);

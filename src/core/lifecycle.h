@@ -3,6 +3,7 @@
 #define CORE_LIFECYCLE_H
 
 #include "core/active.h"
+#include "core/service.h"
 #include "codec/base64.h"
 #include "core/init.h"
 #include "seal/seal.h"
@@ -15,8 +16,9 @@ int lifecycle_new(const struct core_settings *settings, struct lifecycle **out,
 /* Seals first when need be. */
 void lifecycle_free(struct lifecycle *l);
 
-/* What runs, or NULL when sealed.  Call within an epoch section; valid until it ends. */
+/* What serves (see service_active), or NULL.  Call within an epoch section; valid until it ends. */
 const struct active *lifecycle_active(struct lifecycle *l);
+struct service *lifecycle_service(struct lifecycle *l);
 const struct core_settings *lifecycle_settings(struct lifecycle *l);
 struct barrier *lifecycle_barrier(struct lifecycle *l);
 

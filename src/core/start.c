@@ -101,7 +101,7 @@ static void stop_locks(struct running *r)
 static int start_policies(struct running *r, struct err *err)
 {
     TRY(policy_store_new(r->on.sys, &r->on.policies, err));
-    return policy_store_start(r->on.policies, err);
+    return r->on.standby ? 0 : policy_store_start(r->on.policies, err);
 }
 
 static void stop_policies(struct running *r)
@@ -211,28 +211,34 @@ static void stop_housekeeping(struct running *r)
 
 static const struct step {
     const char *name;
+    bool writes; /* works on its own: only on the active node */
     int (*start)(struct running *r, struct err *err);
     void (*stop)(struct running *r);
 } steps[] = {
-    { "cluster", start_cluster, NULL },
-    { "wrapping key", start_wrapkey, stop_wrapkey },
-    { "browser rules", start_browser, stop_browser },
-    { "views", start_views, stop_views },
-    { "locks", start_locks, stop_locks },
-    { "policies", start_policies, stop_policies },
-    { "mounts", start_mounts, stop_mounts },
-    { "leases", start_leases, stop_leases },
-    { "tokens", start_tokens, stop_tokens },
-    { "identity", start_identity, stop_identity },
-    { "audit", start_broker, stop_broker },
-    { "lease clock", start_lease_clock, stop_lease_clock },
-    { "housekeeping", start_housekeeping, stop_housekeeping },
+    { "cluster", false, start_cluster, NULL },
+    { "wrapping key", false, start_wrapkey, stop_wrapkey },
+    { "browser rules", false, start_browser, stop_browser },
+    { "views", false, start_views, stop_views },
+    { "locks", false, start_locks, stop_locks },
+    { "policies", false, start_policies, stop_policies },
+    { "mounts", false, start_mounts, stop_mounts },
+    { "leases", false, start_leases, stop_leases },
+    { "tokens", false, start_tokens, stop_tokens },
+    { "identity", false, start_identity, stop_identity },
+    { "audit", false, start_broker, stop_broker },
+    { "lease clock", true, start_lease_clock, stop_lease_clock },
+    { "housekeeping", true, start_housekeeping, stop_housekeeping },
 };
+
+static bool is_skipped(const struct running *r, const struct step *step)
+{
+    return step->writes && r->on.standby;
+}
 
 static void undo(struct running *r, size_t done)
 {
     while (done-- > 0)
-        if (steps[done].stop != NULL)
+        if (steps[done].stop != NULL && !is_skipped(r, &steps[done]))
             steps[done].stop(r);
     arena_free(r->arena);
     free(r);
@@ -248,9 +254,10 @@ int start_all(const struct start_parts *parts, struct active **out, struct err *
     r->on.settings = parts->settings;
     r->on.lifecycle = parts->lifecycle;
     r->on.barrier = parts->barrier;
+    r->on.standby = parts->standby;
     r->on.storage = barrier_storage(r->on.barrier);
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
-        if (steps[i].start(r, err) == 0)
+        if (is_skipped(r, &steps[i]) || steps[i].start(r, err) == 0)
             continue;
         LOG(&lg, ERROR, "unseal step failed: step=%s error=%s", steps[i].name, err->msg);
         undo(r, i);
