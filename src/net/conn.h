@@ -52,6 +52,7 @@ struct conn {
     unsigned seen; /* bytes: of the proxy's header so far; dropped while lingering */
     int peer_port;
     char peer[CONN_PEER_TEXT];
+    char *member;              /* on a cluster port: whose connection, owned; else NULL */
     struct arena *certs_arena; /* of peer_certs; NULL: none */
     struct strs peer_certs;
 };

@@ -103,6 +103,7 @@ void exchange_dispatch(struct exchange *x)
     req->peer_port = c->peer_port;
     req->tls = c->tls != NULL;
     req->peer_certs_der = c->peer_certs;
+    req->member = str_of(c->member);
     req->listener = c->site->listener;
     c->site->handler(c->site->ctx, &x->pub);
 }

@@ -128,6 +128,7 @@ void listener_free(struct http_listener *l)
         return;
     listener_stop(l);
     tls_site_free(l->site.tls);
+    clusterport_free(l->site.cluster);
     free((char *)l->address.p);
     free(l->socket_path);
     free(l);
@@ -346,7 +347,9 @@ int listener_open(const struct http_listener_config *config, struct http_listene
     l->fd = -1;
     l->site.listener = l;
     take_limits(&l->site, config);
-    if (config->tls_cert_file.n > 0)
+    if (config->creds != NULL)
+        TRY(clusterport_new(config, &l->site.cluster, err));
+    else if (config->tls_cert_file.n > 0)
         TRY(tls_site_new(config, &l->site.tls, err));
     if (config->unix_socket)
         TRY(bind_unix(l, config, err));

@@ -2,6 +2,7 @@
 #ifndef NET_SITE_H
 #define NET_SITE_H
 
+#include "net/clusterport.h"
 #include "net/http.h"
 #include "net/tls.h"
 #include "net/workers.h"
@@ -14,7 +15,8 @@ struct site {
     void *ctx;
     struct workers *workers;
     void *user;           /* of the listener */
-    struct tls_site *tls; /* NULL: plain */
+    struct tls_site *tls; /* NULL: plain, or a cluster port */
+    struct clusterport *cluster; /* NULL: a port for clients */
     enum http_proxy proxy;
     bool (*trusts_proxy)(const void *trust_ctx, struct str peer_addr);
     const void *trust_ctx;
