@@ -11,6 +11,8 @@
 #include "core/policy_store.h"
 #include "core/token.h"
 
+struct autopilot;
+struct bootstrap;
 struct browser;
 struct ha;
 struct link_creds;
@@ -53,6 +55,8 @@ struct active {
     struct identity *identity;
     struct browser *browser;
     struct wrapkey *wrapkey; /* signs wrapping tokens of JWT shape */
+    struct autopilot *autopilot; /* these two on the active node with storage raft, else NULL */
+    struct bootstrap *bootstrap;
     struct keylock *locks;   /* for read-change-write in sys/ */
     struct str cluster_id, cluster_name;
     bool standby;            /* reads only; another node writes */

@@ -41,6 +41,9 @@ static int nursery_init(struct nursery *n, const struct core_settings *settings,
 {
     n->settings = *settings;
     n->settings.physical = NULL;
+    n->settings.ha = NULL;
+    n->settings.raft = NULL;
+    n->settings.creds = NULL;
     TRY(storage_inmem.open(NULL, 0, &n->settings.physical, err));
     return barrier_new(n->settings.physical, &n->barrier, err);
 }

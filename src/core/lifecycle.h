@@ -59,6 +59,14 @@ int lifecycle_open_root_key(struct lifecycle *l, struct str kek, struct secret *
  */
 int lifecycle_rekey(struct lifecycle *l, struct str kek, const struct seal_config *config,
                     struct err *err) MUST_USE;
+/*
+ * Encrypt with the seal's key into an EncryptedBlobInfo, and back: with Shamir's shares the key
+ * that they make, while unsealed (else ERR_SEALED).  Appended.
+ */
+int lifecycle_seal_encrypt(struct lifecycle *l, struct str text, struct buf *out,
+                           struct err *err) MUST_USE;
+int lifecycle_seal_decrypt(struct lifecycle *l, struct str sealed, struct buf *out,
+                           struct err *err) MUST_USE;
 /* How often the server has become active: what was begun in an earlier life is void. */
 uint64_t lifecycle_lives(struct lifecycle *l);
 

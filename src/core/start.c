@@ -6,6 +6,8 @@
 #include "barrier/view.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "core/autopilot.h"
+#include "core/bootstrap.h"
 #include "core/browser.h"
 #include "core/housekeeping.h"
 #include "core/revoke.h"
@@ -209,6 +211,32 @@ static void stop_housekeeping(struct running *r)
     housekeeping_free(r->housekeeping);
 }
 
+static int start_bootstrap(struct running *r, struct err *err)
+{
+    if (r->on.settings->raft == NULL)
+        return 0;
+    r->on.bootstrap = bootstrap_new();
+    return r->on.bootstrap == NULL ? err_set(err, ERR_NOMEM, "out of memory") : 0;
+}
+
+static void stop_bootstrap(struct running *r)
+{
+    bootstrap_free(r->on.bootstrap);
+}
+
+static int start_autopilot(struct running *r, struct err *err)
+{
+    const struct core_settings *s = r->on.settings;
+    return s->raft == NULL
+               ? 0
+               : autopilot_new(r->on.storage, s->raft, s->clock, &r->on.autopilot, err);
+}
+
+static void stop_autopilot(struct running *r)
+{
+    autopilot_free(r->on.autopilot);
+}
+
 static const struct step {
     const char *name;
     bool writes; /* works on its own: only on the active node */
@@ -228,6 +256,8 @@ static const struct step {
     { "audit", false, start_broker, stop_broker },
     { "lease clock", true, start_lease_clock, stop_lease_clock },
     { "housekeeping", true, start_housekeeping, stop_housekeeping },
+    { "joining", true, start_bootstrap, stop_bootstrap },
+    { "autopilot", true, start_autopilot, stop_autopilot },
 };
 
 static bool is_skipped(const struct running *r, const struct step *step)
