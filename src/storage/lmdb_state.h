@@ -11,6 +11,7 @@
 struct lmdb_state_options {
     struct str file;        /* the data file itself ("…/vault.db"), made when absent */
     uint64_t log_retention; /* of the replication log */
+    size_t map_size;        /* to begin with; 0: as much address space as is to be had */
     bool lazy;              /* a crash may take back the last groups, never part of one: somebody
                                else has them durable (MDB_NOMETASYNC) */
 };
