@@ -18,6 +18,9 @@ static const struct fixed table[] = {
     { "sys/seal", NULL, seal_put, NULL, 0 },
     { "sys/seal-status", seal_status_get, NULL, NULL, 0 },
     { "sys/step-down", NULL, step_down_put, NULL, FIXED_ACTIVE },
+    { "sys/storage/raft/join", NULL, raft_join_put, NULL, 0 },
+    { "sys/storage/raft/snapshot", snapshot_get, snapshot_put, NULL, FIXED_ACTIVE },
+    { "sys/storage/raft/snapshot-force", NULL, snapshot_force_put, NULL, FIXED_ACTIVE },
     { "sys/unseal", NULL, unseal_put, NULL, 0 },
 };
 

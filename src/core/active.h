@@ -34,6 +34,7 @@ struct core_settings {
     struct raftstore *raft;                   /* ${physical}, when that is its kind */
     struct link_creds *creds;                 /* this node's, for the cluster port; NULL: no port */
     struct str node_id;
+    const char *spool_dir;                    /* for snapshots on their way */
     bool forward_reads;                       /* standbys answer nothing themselves */
     const struct telemetry *telemetry;
     bool raw_endpoint, introspection_endpoint, enable_ui, log_requests;

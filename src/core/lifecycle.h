@@ -59,6 +59,16 @@ int lifecycle_open_root_key(struct lifecycle *l, struct str kek, struct secret *
  */
 int lifecycle_rekey(struct lifecycle *l, struct str kek, const struct seal_config *config,
                     struct err *err) MUST_USE;
+struct join_target;
+/*
+ * sys/storage/raft/join: let this empty node become a member of the cluster that one of ${n}
+ * targets belongs to.  With a seal that opens by itself it is a member when this returns; with
+ * shares it becomes one when they are given.  0 also when it belongs to a cluster already.
+ * ${retry}: go on trying, return at once.
+ */
+int lifecycle_join(struct lifecycle *l, const struct join_target *targets, size_t n,
+                   bool non_voter, bool retry, struct err *err) MUST_USE;
+
 /*
  * Encrypt with the seal's key into an EncryptedBlobInfo, and back: with Shamir's shares the key
  * that they make, while unsealed (else ERR_SEALED).  Appended.

@@ -11,6 +11,7 @@
 #include "core/rekey.h"
 #include "core/telemetry.h"
 #include "logical/cidr.h"
+#include "server/cluster.h"
 #include "server/migration.h"
 #include "server/registry.h"
 #include "server/statsd.h"
@@ -25,6 +26,7 @@ struct assembly {
     const struct config *config;
     struct arena *arena;
     struct storage *physical;
+    struct cluster *cluster;
     struct telemetry telemetry;
     struct core_settings core;
     struct lifecycle *lifecycle;
@@ -33,7 +35,7 @@ struct assembly {
     struct statsd *statsd;
     struct api *api;
     struct http_server *http;
-    struct api_listener *listener_rules;
+    struct api_listener *listener_rules, cluster_rules;
     const struct http_listener **listeners;
 };
 
@@ -124,6 +126,8 @@ static int make_core(struct assembly *s, struct err *err)
         .enable_ui = c->ui,
         .telemetry = &s->telemetry,
     };
+    TRY(cluster_new(c, s->arena, s->physical, &s->cluster, err));
+    cluster_fill(s->cluster, &s->core);
     TRY(lifecycle_new(&s->core, &s->lifecycle, err));
     TRY(rekey_new(s->lifecycle, &s->rekey, err));
     TRY(genroot_new(s->lifecycle, &s->genroot, err));
@@ -132,6 +136,7 @@ static int make_core(struct assembly *s, struct err *err)
         .core = &s->core,
         .rekey = s->rekey,
         .genroot = s->genroot,
+        .forwarder = cluster_forwarder(s->cluster),
         .ui = c->ui,
     };
     return api_new(&settings, &s->api, err);
@@ -229,11 +234,12 @@ static int listen_all(struct assembly *s, struct err *err)
         };
         struct http_listener_config config = assemble_listener(s->arena, l);
         config.user = &s->listener_rules[i];
+        cluster_spool(s->cluster, &config);
         if (http_listen(s->http, &config, &s->listeners[i], err) < 0)
             return err_prefix(err, "Error initializing listener of type %s",
                               l->type == CONFIG_UNIX ? "unix" : "tcp");
     }
-    return 0;
+    return cluster_listen(s->cluster, s->http, &s->cluster_rules, err);
 }
 
 /* ---- all together ---- */
@@ -247,7 +253,8 @@ int assemble(const struct config *config, struct assembly **out, struct err *err
     }
     s->config = config;
     if (assemble_check(config, err) < 0 || read_telemetry(s, err) < 0 || open_storage(s, err) < 0
-        || make_core(s, err) < 0 || start_statsd(s, err) < 0 || listen_all(s, err) < 0) {
+        || make_core(s, err) < 0 || start_statsd(s, err) < 0 || listen_all(s, err) < 0
+        || cluster_join(s->cluster, s->lifecycle, err) < 0) {
         disassemble(s);
         return -1;
     }
@@ -269,6 +276,7 @@ void disassemble(struct assembly *s)
     genroot_free(s->genroot);
     rekey_free(s->rekey);
     lifecycle_free(s->lifecycle);
+    cluster_free(s->cluster);
     storage_close(s->physical);
     arena_free(s->arena);
     free(s);
@@ -277,6 +285,11 @@ void disassemble(struct assembly *s)
 struct lifecycle *assemble_lifecycle(struct assembly *s)
 {
     return s->lifecycle;
+}
+
+struct str assemble_cluster_address(const struct assembly *s)
+{
+    return cluster_shown_addr(s->cluster);
 }
 
 struct str assemble_address(const struct assembly *s, size_t i)

@@ -24,6 +24,8 @@ void disassemble(struct assembly *s);
 struct lifecycle *assemble_lifecycle(struct assembly *s);
 /* Certificates, and the audit devices' files. Failures are logged. */
 void assemble_reload(struct assembly *s);
+/* The URL of the cluster port as the others reach it; empty: there is none. */
+struct str assemble_cluster_address(const struct assembly *s);
 /* The address that listener ${i} really has. */
 struct str assemble_address(const struct assembly *s, size_t i);
 

@@ -8,6 +8,7 @@
 #include "engines/kv2/kv2.h"
 #include "engines/ssh/ssh.h"
 #include "engines/transit/transit.h"
+#include "storage/raft/raftstore.h"
 #include "sys/system.h"
 
 const struct engine *const registry_engines[] = {
@@ -31,6 +32,7 @@ const struct storage_driver *registry_storage(struct str type)
         { "inmem", &storage_inmem },
         { "inmem_ha", &storage_inmem },
         { "lmdb", &storage_lmdb },
+        { "raft", &storage_raft },
     };
     for (size_t i = 0; i < ARRAY_LEN(drivers); i++)
         if (str_is(type, drivers[i].type))

@@ -148,13 +148,17 @@ static void tell_configuration(const struct config *c, const struct assembly *s,
     printf("==> Vault server configuration:\n\n");
     if (c->api_addr.n > 0)
         print_row("Api Address", c->api_addr.p);
+    if (assemble_cluster_address(s).n > 0)
+        print_row("Cluster Address", assemble_cluster_address(s).p);
     for (size_t i = 0; i < c->n_listeners; i++)
         tell_listener(&c->listeners[i], i, assemble_address(s, i), a);
     print_row("Log Level", log_level_name(c->log_level));
     print_row("Mlock", c->disable_mlock ? "supported: true, enabled: false"
                                         : "supported: true, enabled: true");
     print_row("Recovery Mode", "false");
-    print_row("Storage", c->storage.type.p);
+    bool ha = assemble_cluster_address(s).n > 0;
+    print_row("Storage", ha ? arena_printf(a, "%s (HA available)", c->storage.type.p).p
+                            : c->storage.type.p);
     print_row("Version", "Vault v" VERSION_FULL);
     printf("\n==> Vault server started! Log data will stream in below:\n\n");
     fflush(stdout);
