@@ -251,7 +251,7 @@ static int read_targets(struct cluster *c, struct str text, struct join_target *
 int cluster_join(struct cluster *c, struct lifecycle *l, struct err *err)
 {
     struct join_target *targets;
-    size_t n;
+    size_t n = 0;
     if (c == NULL)
         return 0;
     const struct config_storage *s = &c->config->storage;
