@@ -105,7 +105,9 @@ void conn_close(struct conn *c)
     enum conn_stage stage = c->stage;
     c->stage = CONN_CLOSED;
     wheel_remove(&c->loop->wheel, &c->due);
-    if (c->tls != NULL && stage == CONN_OPEN && c->out == NULL)
+    /* To another member goodbye means: no request of yours was begun (forwarder.c sends it anew). */
+    bool under_way = c->site->cluster != NULL && c->holds > 1;
+    if (c->tls != NULL && stage == CONN_OPEN && c->out == NULL && !under_way)
         tls_bye(c->tls);
     tls_free(c->tls);
     c->tls = NULL;
@@ -117,6 +119,12 @@ void conn_close(struct conn *c)
     if (c->proto != NULL && (stage == CONN_OPEN || stage == CONN_LINGER))
         c->proto->closed(c);
     unlink_conn(c);
+}
+
+void conn_will_reset(struct conn *c)
+{
+    struct linger at_once = { .l_onoff = 1 };
+    (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 void conn_finish(struct conn *c)

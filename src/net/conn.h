@@ -97,6 +97,8 @@ void conn_write_deadline(struct conn *c);
 
 /* Close now.  ${c} stays valid until the event is over, or longer while held. */
 void conn_close(struct conn *c);
+/* Closing shall be seen as a failure. */
+void conn_will_reset(struct conn *c);
 /* All is said: end our side, and read the client's to its end, so that our words arrive. */
 void conn_finish(struct conn *c);
 

@@ -397,6 +397,14 @@ void link_set_timeout(struct link *l, int ms)
     l->timeout_ms = ms;
 }
 
+bool link_is_quiet(const struct link *l)
+{
+    char byte;
+    return SSL_has_pending(l->ssl) == 0 &&
+           recv(l->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+           (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
 void link_shut(struct link *l)
 {
     atomic_store(&l->shut, true);

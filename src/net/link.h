@@ -47,6 +47,8 @@ long link_read(struct link *l, void *p, size_t n, struct err *err);
 int link_read_full(struct link *l, void *p, size_t n, struct err *err) MUST_USE;
 /* All of it. */
 int link_write(struct link *l, const void *p, size_t n, struct err *err) MUST_USE;
+/* Nothing has come that was not read, not even an end: as far as is known, it is open. */
+bool link_is_quiet(const struct link *l);
 /* Wake whoever reads or writes: the link is over.  Any thread. */
 void link_shut(struct link *l);
 
