@@ -11,6 +11,7 @@ struct api_settings {
     struct lifecycle *lifecycle;
     const struct core_settings *core;
     struct rekey *rekey;       /* operations in progress, see core/ */
+    struct rekey *rekey_recovery;
     struct genroot *genroot;
     bool ui;
 };

@@ -24,6 +24,9 @@ void disassemble(struct assembly *s);
 struct lifecycle *assemble_lifecycle(struct assembly *s);
 /* Certificates, and the audit devices' files. Failures are logged. */
 void assemble_reload(struct assembly *s);
+/* Rows about the seals for the banner. */
+void assemble_describe_seals(const struct assembly *s, struct arena *a, seal_row_fn *row,
+                             void *ctx);
 /* The address that listener ${i} really has. */
 struct str assemble_address(const struct assembly *s, size_t i);
 
