@@ -116,7 +116,6 @@ fixed_fn health_get, leader_get;
 fixed_fn metrics_get, monitor_get;
 fixed_fn init_get, init_put, seal_status_get, unseal_put, seal_put, step_down_put;
 fixed_fn rekey_get, rekey_put, rekey_del, rekey_update_put;
-fixed_fn rekey_recovery;
 fixed_fn rekey_verify_get, rekey_verify_put, rekey_verify_del;
 fixed_fn raft_join_put, snapshot_get, snapshot_put, snapshot_force_put;
 fixed_fn genroot_get, genroot_put, genroot_del, genroot_update_put;

@@ -13,6 +13,7 @@ struct api_settings {
     struct lifecycle *lifecycle;
     const struct core_settings *core;
     struct rekey *rekey;       /* operations in progress, see core/ */
+    struct rekey *rekey_recovery;
     struct genroot *genroot;
     struct forwarder *forwarder; /* hands requests on to the active node; NULL: redirects */
     bool ui;

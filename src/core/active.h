@@ -17,12 +17,15 @@ struct browser;
 struct ha;
 struct link_creds;
 struct raftstore;
+struct seal;
 struct telemetry;
 struct wrapkey;
 
 /* What the server was started with; immutable, outlives everything. */
 struct core_settings {
     struct storage *physical;                 /* ciphertext side */
+    struct seal *seal;     /* that unseals by itself; NULL: people hold shares */
+    struct seal *old_seal; /* disabled in the configuration, to migrate from; NULL: none */
     const struct engine *const *engines;      /* NULL at the end */
     const struct device_kind *const *devices; /* NULL at the end */
     const struct clock *clock;

@@ -73,7 +73,7 @@ static int leave(struct genroot *g, int result)
 static int threshold(struct genroot *g, struct arena *a, int64_t *out, struct err *err)
 {
     struct seal_config now;
-    int found = lifecycle_seal_config(g->lifecycle, a, &now, err);
+    int found = lifecycle_people(g->lifecycle, a, &now, err);
     if (found < 0)
         return -1;
     if (found == 0)
@@ -157,6 +157,11 @@ static int authenticate(struct genroot *g, struct err *err)
     shares_forget(&g->given);
     if (result < 0)
         return err_prefix(err, "failed to compute master key");
+    if (lifecycle_seal_is_automatic(g->lifecycle)) {
+        if (lifecycle_check_recovery_key(g->lifecycle, secret_str(&kek), err) < 0)
+            return err_prefix(err, "root generation aborted: unable to authenticate");
+        return 0;
+    }
     struct barrier *b = lifecycle_barrier(g->lifecycle);
     if (lifecycle_open_root_key(g->lifecycle, secret_str(&kek), &root_key, err) < 0)
         return err_prefix(err, "root generation aborted: unable to authenticate");

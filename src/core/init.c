@@ -2,15 +2,36 @@
 #include "core/init.h"
 
 #include "base/log.h"
-#include "core/keychain.h"
+#include "core/newkeys.h"
 #include "core/shares.h"
 #include "core/start.h"
 #include "crypto/pgp.h"
+#include "seal/shamir.h"
 #include "storage/driver.h"
 
 static const struct log lg = { "core" };
 
 enum { KEY_LEN = 32 };
+
+static int check_config(const struct seal_config *config, const char *what, struct err *err)
+{
+    return seal_config_check(config, err) < 0 ? err_prefix(err, "invalid %s configuration", what)
+                                              : 0;
+}
+
+/* With a seal that needs nobody's shares their number counts for nothing, as Vault. */
+static int check_automatic(const struct init_request *want, struct err *err)
+{
+    const struct seal_config *r = &want->recovery;
+    if (want->config.pgp_keys.n > 0)
+        return err_set(err, ERR_BAD_REQUEST, "PGP keys not supported when storing shares");
+    if (r->pgp_keys.n > 0 && (int64_t)r->pgp_keys.n != r->shares)
+        return err_set(err, ERR_BAD_REQUEST, "incorrect number of PGP keys for recovery");
+    if (r->shares < 1)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "recovery configuration must specify a positive number of shares");
+    return check_config(r, "recovery", err);
+}
 
 static int check_init(const struct init_parts *parts, const struct init_request *want,
                       struct err *err)
@@ -20,9 +41,8 @@ static int check_init(const struct init_parts *parts, const struct init_request 
         return -1;
     if (there > 0)
         return err_set(err, ERR_BAD_REQUEST, "Vault is already initialized");
-    if (seal_config_check(&want->config, err) < 0)
-        return err_prefix(err, "invalid seal configuration");
-    return 0;
+    return parts->settings->seal == NULL ? check_config(&want->config, "seal", err)
+                                         : check_automatic(want, err);
 }
 
 /* The store that an init makes: in memory until it is whole. */
@@ -48,25 +68,65 @@ static int nursery_init(struct nursery *n, const struct core_settings *settings,
     return barrier_new(n->settings.physical, &n->barrier, err);
 }
 
+/* The barrier under ${root_key}, opened. */
+static int open_barrier(struct nursery *n, struct str root_key, struct err *err)
+{
+    TRY(barrier_init(n->barrier, root_key, clock_now_ns(n->settings.clock), err));
+    return barrier_unseal(n->barrier, root_key, err);
+}
+
 /* The stored form of a fresh key set: what an unseal will need. */
-static int write_keys(struct nursery *n, struct arena *a, const struct init_request *want,
-                      struct str kek, struct str root_key, struct err *err)
+static int write_keys(struct nursery *n, struct arena *a, struct seal *seal,
+                      const struct seal_config *want, struct str root_key, struct err *err)
 {
     AUTO(buf_free) struct buf wrapped = { 0 };
-    struct seal_config config = want->config;
-    config.type = STR("shamir");
+    struct seal_config config = *want;
+    config.type = str_of(seal->ops->type);
     config.stored_shares = 1;
     struct str text = seal_config_print(a, &config);
     TRY(arena_check(a, err));
-    TRY(seal_wrap_root_key(kek, root_key, &wrapped, err));
+    if (seal_wrap_root_key(seal, root_key, &wrapped, err) < 0) {
+        err->code = err->code == ERR_UPSTREAM ? ERR_BAD_REQUEST : err->code;
+        return err_prefix(err, "failed to store keys: failed to encrypt keys for storage");
+    }
     struct storage_op ops[] = {
         { STORAGE_PUT, KEYCHAIN_CONFIG, text },
         { STORAGE_PUT, KEYCHAIN_ROOT_KEY, buf_str(&wrapped) },
     };
     TRY(storage_commit(n->settings.physical, ops, ARRAY_LEN(ops), err));
-    TRY(barrier_init(n->barrier, root_key, clock_now_ns(n->settings.clock), err));
-    TRY(barrier_unseal(n->barrier, root_key, err));
-    return storage_put(barrier_storage(n->barrier), STR("core/shamir-kek"), kek, err);
+    return open_barrier(n, root_key, err);
+}
+
+/* Keys of a store whose shares people hold. */
+static int make_shares(struct nursery *n, struct arena *a, const struct init_request *want,
+                       struct str root_key, struct init_result *out, struct err *err)
+{
+    AUTO(secret_free) struct secret kek = { 0 };
+    AUTO(seal_drop) struct seal *seal = NULL;
+    TRY(secret_random(&kek, KEY_LEN, err));
+    TRY(shares_split(a, secret_str(&kek), &want->config, &out->shares, err));
+    TRY(seal_shamir_new(secret_str(&kek), &seal, err));
+    TRY(write_keys(n, a, seal, &want->config, root_key, err));
+    LOG(&lg, INFO, "security barrier initialized: stored=1 shares=%lld threshold=%lld",
+        (long long)want->config.shares, (long long)want->config.threshold);
+    return storage_put(barrier_storage(n->barrier), KEYCHAIN_KEK, secret_str(&kek), err);
+}
+
+/* Keys of a store whose seal needs nobody: people get shares of the recovery key. */
+static int make_recovery(struct nursery *n, struct arena *a, const struct init_request *want,
+                         struct str root_key, struct init_result *out, struct err *err)
+{
+    AUTO(secret_free) struct secret recovery = { 0 };
+    const struct seal_config one = { .shares = 1, .threshold = 1 };
+    struct seal_config config = want->recovery;
+    config.nonce = STR("");
+    TRY(secret_random(&recovery, KEY_LEN, err));
+    TRY(shares_split(a, secret_str(&recovery), &config, &out->recovery_shares, err));
+    if (want->config.shares != 1 || want->config.threshold != 1)
+        LOG(&lg, WARN, "stored keys supported on init, forcing shares/threshold to 1");
+    TRY(write_keys(n, a, n->settings.seal, &one, root_key, err));
+    LOG(&lg, INFO, "security barrier initialized: stored=1 shares=1 threshold=1");
+    return newkeys_recovery(n->barrier, n->settings.seal, secret_str(&recovery), &config, err);
 }
 
 static int make_root_token(const struct init_parts *parts, struct nursery *n, struct arena *a,
@@ -116,20 +176,15 @@ int init_store(const struct init_parts *parts, struct arena *a, const struct ini
                struct init_result *out, struct err *err)
 {
     AUTO(nursery_fini) struct nursery n = { 0 };
-    AUTO(secret_free) struct secret kek = { 0 };
     AUTO(secret_free) struct secret root_key = { 0 };
     TRY(check_init(parts, want, err));
-    TRY(secret_random(&kek, KEY_LEN, err));
     TRY(secret_random(&root_key, KEY_LEN, err));
     *out = (struct init_result){ 0 };
-    TRY(shares_split(a, secret_str(&kek), &want->config, &out->shares, err));
     /* Nothing is stored before all is made: neither a bad PGP key nor a crash leaves a store whose
      * shares nobody was given. */
     TRY(nursery_init(&n, parts->settings, err));
-    TRY(write_keys(&n, a, want, secret_str(&kek), secret_str(&root_key), err));
+    TRY((n.settings.seal == NULL ? make_shares : make_recovery)(&n, a, want,
+                                                                secret_str(&root_key), out, err));
     TRY(make_root_token(parts, &n, a, want, &out->root_token, err));
-    TRY(nursery_move(&n, a, parts->settings->physical, err));
-    LOG(&lg, INFO, "security barrier initialized: stored=1 shares=%lld threshold=%lld",
-        (long long)want->config.shares, (long long)want->config.threshold);
-    return 0;
+    return nursery_move(&n, a, parts->settings->physical, err);
 }

@@ -8,11 +8,13 @@
 /* What POST sys/init asks for. */
 struct init_request {
     struct seal_config config;
+    struct seal_config recovery; /* counts when the seal needs nobody's shares */
     struct str root_token_pgp_key;
 };
 /* Everything lives in the arena that was handed in; shares are in clear or PGP-encrypted. */
 struct init_result {
-    struct strs shares; /* bytes, not yet encoded */
+    struct strs shares; /* bytes, not yet encoded; none when the seal needs nobody's */
+    struct strs recovery_shares; /* and then these */
     struct str root_token; /* bytes as they are to be shown */
 };
 

@@ -45,7 +45,7 @@ struct join {
     struct join_target *targets;
     size_t n;
     bool non_voter;
-    void (*on_found)(void *ctx);
+    int (*on_found)(void *ctx);
     void *on_found_ctx;
 };
 
@@ -275,21 +275,19 @@ static bool rest(struct join *j, int ms)
 static void *keep_asking(void *ctx)
 {
     struct join *j = ctx;
-    int pause = PAUSE_MS, result;
-    struct err err = { 0 };
-    while ((result = join_ask(j, j->targets, j->n, j->non_voter, &err)) < 0) {
-        LOG(&lg, ERROR, "failed to retry join raft cluster: retry_ms=%d", pause);
+    for (int pause = PAUSE_MS;; pause = pause * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : pause * 2) {
+        struct err err = { 0 };
+        int found = join_ask(j, j->targets, j->n, j->non_voter, &err);
+        if (found == 0 || (found > 0 && j->on_found(j->on_found_ctx) == 0))
+            return NULL;
+        LOG(&lg, WARN, "failed to retry join raft cluster: retry_ms=%d", pause);
         if (!rest(j, pause))
             return NULL;
-        pause = pause * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : pause * 2;
     }
-    if (result > 0)
-        j->on_found(j->on_found_ctx);
-    return NULL;
 }
 
 int join_ask_until(struct join *j, const struct join_target *targets, size_t n, bool non_voter,
-                   void (*found)(void *ctx), void *ctx, struct err *err)
+                   int (*found)(void *ctx), void *ctx, struct err *err)
 {
     pthread_mutex_lock(&j->mu);
     bool busy = j->retrying;

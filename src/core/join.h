@@ -34,9 +34,10 @@ void join_free(struct join *j);
  */
 int join_ask(struct join *j, const struct join_target *targets, size_t n, bool non_voter,
              struct err *err) MUST_USE;
-/* The same over and over, with growing pauses, until it succeeds; then ${found} is called. */
+/* The same over and over, in a thread, with growing pauses, until it succeeds and ${found}, which is
+ * called then, returns 0. */
 int join_ask_until(struct join *j, const struct join_target *targets, size_t n, bool non_voter,
-                   void (*found)(void *ctx), void *ctx, struct err *err) MUST_USE;
+                   int (*found)(void *ctx), void *ctx, struct err *err) MUST_USE;
 
 /* Was a member found, and is the node not in yet?  The seal's configuration of its cluster, in
  * ${a}. 1, 0, -1. */

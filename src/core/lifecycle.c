@@ -2,44 +2,45 @@
 #include "core/lifecycle.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/epoch.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/random.h"
+#include "core/autounseal.h"
+#include "core/join.h"
 #include "core/keychain.h"
+#include "core/migrate_seal.h"
+#include "core/newkeys.h"
 #include "core/shares.h"
+#include "seal/shamir.h"
 
 static const struct log lg = { "core" };
 
-enum { KEY_LEN = 32, SHARE_MIN = 16, SHARE_MAX = 33 };
+enum { SHARE_MIN = 16, SHARE_MAX = 33 };
 
 struct lifecycle {
     const struct core_settings *settings;
     struct barrier *barrier;
     struct service *service; /* what runs in between */
 
-    pthread_mutex_t change; /* one init, unseal or seal at a time */
-    struct shares given;    /* so far; under change, as is the nonce */
-    char nonce[37];
-};
+    struct autounseal *autounseal; /* NULL: the seal needs people */
+    struct join *join;             /* how an empty node gets into a cluster */
 
-int lifecycle_new(const struct core_settings *settings, struct lifecycle **out, struct err *err)
-{
-    struct lifecycle *l = calloc(1, sizeof *l);
-    if (l == NULL)
-        return err_set(err, ERR_NOMEM, "out of memory");
-    l->settings = settings;
-    pthread_mutex_init(&l->change, NULL);
-    if (barrier_new(settings->physical, &l->barrier, err) < 0
-        || service_new(settings, l, l->barrier, &l->service, err) < 0) {
-        lifecycle_free(l);
-        return -1;
-    }
-    *out = l;
-    return 0;
-}
+    pthread_mutex_t change; /* one init, unseal, rekey or seal at a time */
+    uint64_t seals; /* under change: how often it was sealed by hand */
+    /* A migration between seals of one type, once a try told; else MIGRATION_UNSURE. */
+    _Atomic int migration;
+
+    pthread_mutex_t mu;  /* a leaf; under change where both are held */
+    struct shares given; /* so far; under mu, as is the nonce */
+    char nonce[37];
+    /* Under mu: what the people's shares made, until the seal's migration is done. */
+    struct secret migration_key;
+};
 
 const struct active *lifecycle_active(struct lifecycle *l)
 {
@@ -73,20 +74,28 @@ int lifecycle_initialised(struct lifecycle *l, struct err *err)
 
 static void forget_shares(struct lifecycle *l)
 {
+    pthread_mutex_lock(&l->mu);
     shares_forget(&l->given);
     l->nonce[0] = 0;
+    pthread_mutex_unlock(&l->mu);
 }
 
 int lifecycle_open_root_key(struct lifecycle *l, struct str kek, struct secret *root_key,
                             struct err *err)
 {
-    return keychain_open_root_key(l->settings->physical, kek, root_key, err);
+    return keychain_open_with_kek(l->settings->physical, kek, root_key, err);
 }
 
 int lifecycle_seal_config(struct lifecycle *l, struct arena *a, struct seal_config *out,
                           struct err *err)
 {
     return keychain_config(l->settings->physical, a, out, err);
+}
+
+int lifecycle_people(struct lifecycle *l, struct arena *a, struct seal_config *out,
+                     struct err *err)
+{
+    return keychain_people(l->settings->physical, a, out, err);
 }
 
 uint64_t lifecycle_lives(struct lifecycle *l)
@@ -96,45 +105,130 @@ uint64_t lifecycle_lives(struct lifecycle *l)
 
 /* ---- rekey ---- */
 
-static int rekey_locked(struct lifecycle *l, struct str kek, const struct seal_config *config,
-                        struct err *err)
+/* Take the lock; what follows needs an open store. */
+static int enter(struct lifecycle *l, struct err *err)
 {
-    AUTO(arena_drop) struct arena *a = arena_new();
-    AUTO(secret_free) struct secret root_key = { 0 };
-    AUTO(buf_free) struct buf wrapped = { 0 };
-    struct seal_config stored = *config;
-    if (a == NULL)
-        return err_set(err, ERR_NOMEM, "out of memory");
-    if (service_mode(l->service) == SERVICE_OFF)
-        return err_set(err, ERR_SEALED, "Vault is sealed");
-    stored.type = STR("shamir");
-    stored.stored_shares = 1;
-    struct str text = seal_config_print(a, &stored);
-    TRY(arena_check(a, err));
-    TRY(secret_random(&root_key, KEY_LEN, err));
-    TRY(seal_wrap_root_key(kek, secret_str(&root_key), &wrapped, err));
-    struct storage_op with[] = {
-        { STORAGE_PUT, KEYCHAIN_CONFIG, text },
-        { STORAGE_PUT, KEYCHAIN_ROOT_KEY, buf_str(&wrapped) },
-        { STORAGE_PUT, STR("core/shamir-kek"), kek },
-        { STORAGE_PUT, STR("core/canary-keyring"), config->nonce },
-    };
-    TRY(barrier_rekey(l->barrier, secret_str(&root_key), with, ARRAY_LEN(with), err));
-    LOG(&lg, INFO, "security barrier rekeyed: stored=1 shares=%lld threshold=%lld",
-        (long long)config->shares, (long long)config->threshold);
-    return 0;
+    pthread_mutex_lock(&l->change);
+    return service_mode(l->service) != SERVICE_OFF ? 0 : err_set(err, ERR_SEALED, "Vault is sealed");
+}
+
+static int leave(struct lifecycle *l, int result)
+{
+    pthread_mutex_unlock(&l->change);
+    return result;
 }
 
 int lifecycle_rekey(struct lifecycle *l, struct str kek, const struct seal_config *config,
                     struct err *err)
 {
-    pthread_mutex_lock(&l->change);
-    int result = rekey_locked(l, kek, config, err);
-    pthread_mutex_unlock(&l->change);
-    return result;
+    int result = enter(l, err);
+    if (result == 0)
+        result = l->settings->seal == NULL
+                     ? newkeys_shamir(l->barrier, kek, config, err)
+                     : newkeys_stored(l->barrier, l->settings->seal, config, err);
+    return leave(l, result);
+}
+
+int lifecycle_rekey_recovery(struct lifecycle *l, struct str key, const struct seal_config *config,
+                             struct err *err)
+{
+    int result = enter(l, err);
+    if (result == 0)
+        result = newkeys_recovery(l->barrier, l->settings->seal, key, config, err);
+    return leave(l, result);
+}
+
+bool lifecycle_seal_is_automatic(struct lifecycle *l)
+{
+    return l->settings->seal != NULL;
+}
+
+int lifecycle_check_recovery_key(struct lifecycle *l, struct str key, struct err *err)
+{
+    if (keychain_check_recovery_key(l->settings->physical, l->settings->seal, key, err) < 0)
+        return err_prefix(err, "recovery key verification failed");
+    return 0;
+}
+
+/* ---- the seal's key, for whoever has something to protect by it ---- */
+
+/* The seal that is to be used now; ${made} is to be closed. */
+static int present_seal(struct lifecycle *l, struct seal **out, struct seal **made,
+                        struct err *err)
+{
+    AUTO(buf_free) struct buf kek = { 0 };
+    *out = l->settings->seal;
+    if (*out != NULL)
+        return 0;
+    int found = storage_get(barrier_storage(l->barrier), KEYCHAIN_KEK, &kek, err);
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return err_set(err, ERR_INTERNAL, "this store does not hold its key-encryption key: "
+                                          "make new unseal keys (operator rekey) first");
+    TRY(seal_shamir_new(buf_str(&kek), made, err));
+    *out = *made;
+    return 0;
+}
+
+int lifecycle_seal_encrypt(struct lifecycle *l, struct str text, struct buf *out, struct err *err)
+{
+    AUTO(seal_drop) struct seal *made = NULL;
+    struct seal *seal;
+    TRY(present_seal(l, &seal, &made, err));
+    return seal_encrypt(seal, text, out, err);
+}
+
+int lifecycle_seal_decrypt(struct lifecycle *l, struct str entry, struct buf *out,
+                           struct err *err)
+{
+    AUTO(seal_drop) struct seal *made = NULL;
+    struct seal *seal;
+    TRY(present_seal(l, &seal, &made, err));
+    return seal_decrypt(seal, entry, out, err);
+}
+
+int lifecycle_seal_config_text(struct lifecycle *l, struct arena *a, struct str *out,
+                               struct err *err)
+{
+    struct seal_config config;
+    int found = lifecycle_seal_config(l, a, &config, err);
+    if (found <= 0)
+        return found;
+    *out = seal_config_print(a, &config);
+    return arena_check(a, err) < 0 ? -1 : 1;
 }
 
 /* ---- going active ---- */
+
+int lifecycle_before_active(struct lifecycle *l, struct err *err)
+{
+    AUTO(secret_free) struct secret key = { 0 };
+    enum migration state;
+    pthread_mutex_lock(&l->mu);
+    key = secret_take(&l->migration_key);
+    pthread_mutex_unlock(&l->mu);
+    if (key.n == 0)
+        return 0;
+    /* Another node may have been active in between, and have done it. */
+    TRY(migrate_seal_state(l->settings, &state, err));
+    int result = state == MIGRATION_NONE
+                     ? 0
+                     : migrate_seal(l->settings, l->barrier, secret_str(&key), err);
+    if (result == 0) {
+        atomic_store(&l->migration, MIGRATION_DONE);
+        return 0;
+    }
+    pthread_mutex_lock(&l->mu);
+    l->migration_key = secret_take(&key);
+    pthread_mutex_unlock(&l->mu);
+    return result;
+}
+
+void lifecycle_became_active(struct lifecycle *l)
+{
+    autounseal_became_active(l->autounseal);
+}
 
 static int go_active(struct lifecycle *l, struct err *err)
 {
@@ -144,6 +238,13 @@ static int go_active(struct lifecycle *l, struct err *err)
     return 0;
 }
 
+static void forget_migration(struct lifecycle *l)
+{
+    pthread_mutex_lock(&l->mu);
+    secret_free(&l->migration_key);
+    pthread_mutex_unlock(&l->mu);
+}
+
 static void go_sealed(struct lifecycle *l)
 {
     service_stop(l->service);
@@ -151,17 +252,10 @@ static void go_sealed(struct lifecycle *l)
     epoch_wait();
 }
 
-/* Enough shares: open everything.  The shares are forgotten whatever happens. */
-static int unseal_with_shares(struct lifecycle *l, struct err *err)
+/* The root key is known: open everything. */
+static int open_store(struct lifecycle *l, struct str root_key, struct err *err)
 {
-    AUTO(secret_free) struct secret kek = { 0 };
-    AUTO(secret_free) struct secret root_key = { 0 };
-    int result = shares_combine(&l->given, &kek, err);
-    forget_shares(l);
-    if (result < 0)
-        return -1;
-    TRY(lifecycle_open_root_key(l, secret_str(&kek), &root_key, err));
-    TRY(barrier_unseal(l->barrier, secret_str(&root_key), err));
+    TRY(barrier_unseal(l->barrier, root_key, err));
     if (go_active(l, err) < 0) {
         LOG(&lg, ERROR, "post-unseal setup failed: error=%s", err->msg);
         barrier_seal(l->barrier);
@@ -170,38 +264,189 @@ static int unseal_with_shares(struct lifecycle *l, struct err *err)
     return 0;
 }
 
-static int unseal_locked(struct lifecycle *l, struct str share, struct err *err)
+/* ---- unsealing by people ---- */
+
+static int migration_state(struct lifecycle *l, enum migration *out, struct err *err)
 {
-    AUTO(arena_drop) struct arena *a = arena_new();
-    struct seal_config config;
-    if (a == NULL)
-        return err_set(err, ERR_NOMEM, "out of memory");
-    int found = lifecycle_seal_config(l, a, &config, err);
-    if (found < 0)
+    TRY(migrate_seal_state(l->settings, out, err));
+    int known = atomic_load(&l->migration);
+    if (*out == MIGRATION_UNSURE)
+        *out = (enum migration)known;
+    return 0;
+}
+
+/* The same, by a try where only a try tells. */
+static int migration_now(struct lifecycle *l, enum migration *out, struct err *err)
+{
+    TRY(migration_state(l, out, err));
+    if (*out != MIGRATION_UNSURE)
+        return 0;
+    TRY(migrate_seal_try(l->settings, out, err));
+    atomic_store(&l->migration, *out);
+    return 0;
+}
+
+/*
+ * Enough shares: open everything.  The shares are forgotten whatever happens.  With a seal that
+ * needs nobody they make the recovery key, and the seal opens the root key.
+ */
+static int unseal_with_shares(struct lifecycle *l, struct seal *seal, bool migrate,
+                              struct err *err)
+{
+    AUTO(secret_free) struct secret combined = { 0 };
+    AUTO(secret_free) struct secret root_key = { 0 };
+    struct storage *physical = l->settings->physical;
+    int result = shares_combine(&l->given, &combined, err);
+    forget_shares(l);
+    if (result < 0)
         return -1;
-    if (found == 0)
-        return err_set(err, ERR_BAD_REQUEST, "Vault is not initialized");
+    if (seal == NULL) {
+        TRY(keychain_open_with_kek(physical, secret_str(&combined), &root_key, err));
+    } else {
+        TRY(keychain_check_recovery_key(physical, seal, secret_str(&combined), err));
+        if (keychain_open_root_key(physical, seal, &root_key, err) < 0)
+            return err_prefix(err, "unable to retrieve stored keys");
+    }
+    if (migrate) {
+        pthread_mutex_lock(&l->mu);
+        l->migration_key = secret_take(&combined);
+        pthread_mutex_unlock(&l->mu);
+    }
+    result = open_store(l, secret_str(&root_key), err);
+    if (result < 0)
+        forget_migration(l);
+    return result;
+}
+
+/* ---- joining a cluster ---- */
+
+static int open_with_seal(void *ctx, struct str sealed, struct buf *out, struct err *err)
+{
+    return seal_decrypt(ctx, sealed, out, err);
+}
+
+/* The shares make the key of the cluster's seal; they are kept for the unseal that follows. */
+static int join_with_shares(struct lifecycle *l, struct err *err)
+{
+    AUTO(secret_free) struct secret kek = { 0 };
+    AUTO(seal_drop) struct seal *seal = NULL;
+    int result = shares_combine(&l->given, &kek, err);
+    if (result == 0)
+        result = seal_shamir_new(secret_str(&kek), &seal, err);
+    if (result == 0)
+        result = join_finish(l->join, open_with_seal, seal, err);
+    if (result < 0)
+        forget_shares(l);
+    return result;
+}
+
+/* A member was found; a seal that needs nobody does the rest. */
+static int join_with_seal(struct lifecycle *l, struct err *err)
+{
+    if (l->settings->seal == NULL)
+        return 0;
+    TRY(join_finish(l->join, open_with_seal, l->settings->seal, err));
+    return lifecycle_unseal_stored(l, err);
+}
+
+static int found_member(void *ctx)
+{
+    struct err err = { 0 };
+    if (join_with_seal(ctx, &err) == 0)
+        return 0;
+    LOG(&lg, ERROR, "failed to join the raft cluster: error=%s", err.msg);
+    return -1;
+}
+
+int lifecycle_join(struct lifecycle *l, const struct join_target *targets, size_t n,
+                   bool non_voter, bool retry, struct err *err)
+{
+    if (retry)
+        return join_ask_until(l->join, targets, n, non_voter, found_member, l, err);
+    int asked = join_ask(l->join, targets, n, non_voter, err);
+    return asked <= 0 ? asked : join_with_seal(l, err);
+}
+
+static int check_share(struct str share, struct err *err)
+{
     if (share.n < SHARE_MIN)
         return err_set(err, ERR_BAD_REQUEST,
                        "invalid key: key is shorter than minimum %d bytes", SHARE_MIN);
     if (share.n > SHARE_MAX)
         return err_set(err, ERR_BAD_REQUEST, "invalid key: key is longer than maximum %d bytes",
                        SHARE_MAX);
-    if (service_mode(l->service) != SERVICE_OFF || shares_hold(&l->given, share))
-        return 0;
+    return 0;
+}
+
+/* Must the caller say "migrate"? */
+static int check_migrate(enum migration state, bool migrate, struct err *err)
+{
+    if (migrate && state == MIGRATION_NONE)
+        return err_set(err, ERR_INTERNAL,
+                       "can't perform a seal migration, no migration seal found");
+    if (!migrate && state == MIGRATION_PENDING)
+        return err_set(err, ERR_INTERNAL,
+                       "migrate option not provided and seal migration is pending");
+    return 0;
+}
+
+static int keep_share(struct lifecycle *l, struct str share, struct err *err)
+{
+    pthread_mutex_lock(&l->mu);
     if (l->given.n == 0)
         random_uuid(l->nonce);
-    TRY(shares_add(&l->given, share, "unseal", err));
-    return (int64_t)l->given.n < config.threshold ? 0 : unseal_with_shares(l, err);
+    int result = shares_add(&l->given, share, "unseal", err);
+    pthread_mutex_unlock(&l->mu);
+    return result;
+}
+
+static int unseal_locked(struct lifecycle *l, struct str share, bool migrate, struct err *err)
+{
+    AUTO(arena_drop) struct arena *a = arena_new();
+    struct seal_config config;
+    struct seal *seal = l->settings->seal;
+    enum migration state;
+    if (a == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    TRY(migration_now(l, &state, err));
+    TRY(check_migrate(state, migrate, err));
+    int found = lifecycle_people(l, a, &config, err), joins = 0;
+    if (found == 0)
+        found = joins = join_pending(l->join, a, &config, err);
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return err_set(err, ERR_BAD_REQUEST, "Vault is not initialized");
+    TRY(check_share(share, err));
+    if (service_mode(l->service) != SERVICE_OFF || shares_hold(&l->given, share))
+        return 0;
+    if (state == MIGRATION_PENDING)
+        TRY(migrate_seal_source(l->settings, &seal, err));
+    TRY(keep_share(l, share, err));
+    if ((int64_t)l->given.n < config.threshold)
+        return 0;
+    if (joins > 0)
+        TRY(join_with_shares(l, err));
+    return unseal_with_shares(l, seal, state == MIGRATION_PENDING, err);
+}
+
+static int unseal(struct lifecycle *l, struct str share, bool migrate, struct err *err)
+{
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_CORE_UNSEAL);
+    pthread_mutex_lock(&l->change);
+    int result = unseal_locked(l, share, migrate, err);
+    pthread_mutex_unlock(&l->change);
+    return result;
 }
 
 int lifecycle_unseal(struct lifecycle *l, struct str share, struct err *err)
 {
-    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_CORE_UNSEAL);
-    pthread_mutex_lock(&l->change);
-    int result = unseal_locked(l, share, err);
-    pthread_mutex_unlock(&l->change);
-    return result;
+    return unseal(l, share, false, err);
+}
+
+int lifecycle_unseal_migrate(struct lifecycle *l, struct str share, struct err *err)
+{
+    return unseal(l, share, true, err);
 }
 
 void lifecycle_unseal_reset(struct lifecycle *l)
@@ -211,11 +456,102 @@ void lifecycle_unseal_reset(struct lifecycle *l)
     pthread_mutex_unlock(&l->change);
 }
 
+/* ---- unsealing by the seal ---- */
+
+static int open_by_seal(struct lifecycle *l, struct str root_key, uint64_t seals, struct err *err)
+{
+    if (service_mode(l->service) != SERVICE_OFF)
+        return 0;
+    if (l->seals != seals)
+        return err_set(err, ERR_CONFLICT, "it was sealed meanwhile");
+    TRY(open_store(l, root_key, err));
+    LOG(&lg, INFO, "unsealed with stored key");
+    return 0;
+}
+
+int lifecycle_unseal_stored(struct lifecycle *l, struct err *err)
+{
+    AUTO(secret_free) struct secret root_key = { 0 };
+    enum migration state;
+    if (l->settings->seal == NULL || service_mode(l->service) != SERVICE_OFF)
+        return 0;
+    pthread_mutex_lock(&l->change);
+    uint64_t seals = l->seals;
+    pthread_mutex_unlock(&l->change);
+    TRY(migration_now(l, &state, err));
+    if (state == MIGRATION_PENDING)
+        return err_set(err, ERR_CONFLICT, "cannot auto-unseal during seal migration");
+    LOG(&lg, INFO, "stored unseal keys supported, attempting fetch");
+    /* Another server may be slow: nobody waits for it here. */
+    if (keychain_open_root_key(l->settings->physical, l->settings->seal, &root_key, err) < 0)
+        return err->code == ERR_UNINITIALISED
+                   ? -1
+                   : err_prefix(err, "fetching stored unseal keys failed");
+    pthread_mutex_lock(&l->change);
+    int result = open_by_seal(l, secret_str(&root_key), seals, err);
+    pthread_mutex_unlock(&l->change);
+    return result;
+}
+
+static int unseal_again(void *ctx, struct err *err)
+{
+    return lifecycle_unseal_stored(ctx, err);
+}
+
+void lifecycle_unseal_by_itself(struct lifecycle *l)
+{
+    autounseal_wake(l->autounseal);
+}
+
+/* Write what is still as it was read, all at once. */
+static int store_renewed(struct lifecycle *l, const struct keychain_renewed *renewed, size_t n,
+                         struct err *err)
+{
+    struct storage_op ops[2];
+    size_t n_ops = 0;
+    for (size_t i = 0; i < n && i < ARRAY_LEN(ops); i++) {
+        AUTO(buf_free) struct buf now = { 0 };
+        if (renewed[i].after.n == 0)
+            continue;
+        TRY(storage_get(l->settings->physical, renewed[i].name, &now, err));
+        if (!str_eq(buf_str(&now), buf_str(&renewed[i].before)))
+            continue; /* a rekey came first, with the newest key */
+        ops[n_ops++] = (struct storage_op){ STORAGE_PUT, renewed[i].name,
+                                            buf_str(&renewed[i].after) };
+    }
+    if (n_ops == 0)
+        return 0;
+    TRY(storage_commit(l->settings->physical, ops, n_ops, err));
+    LOG(&lg, INFO, "upgraded stored keys to the newest key of the seal: entries=%zu", n_ops);
+    return 0;
+}
+
+static int renew_stored_keys(void *ctx, struct err *err)
+{
+    struct lifecycle *l = ctx;
+    struct storage *physical = l->settings->physical;
+    struct seal *seal = l->settings->seal;
+    AUTO(buf_free) struct buf key_id = { 0 };
+    AUTO(keychain_renewed_free) struct keychain_renewed root = { 0 };
+    AUTO(keychain_renewed_free) struct keychain_renewed recovery = { 0 };
+    TRY(seal_key_id(seal, &key_id, err));
+    TRY(keychain_renew(physical, seal, buf_str(&key_id), KEYCHAIN_ROOT_KEY, &root, err));
+    TRY(keychain_renew(physical, seal, buf_str(&key_id), KEYCHAIN_RECOVERY_KEY, &recovery, err));
+    struct keychain_renewed both[] = { root, recovery };
+    int result = enter(l, err);
+    if (result == 0)
+        result = store_renewed(l, both, ARRAY_LEN(both), err);
+    return leave(l, result);
+}
+
 int lifecycle_seal(struct lifecycle *l, struct err *err)
 {
     AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_CORE_SEAL);
+    autounseal_hold(l->autounseal);
     pthread_mutex_lock(&l->change);
+    l->seals++;
     forget_shares(l);
+    forget_migration(l);
     go_sealed(l);
     pthread_mutex_unlock(&l->change);
     LOG(&lg, INFO, "vault is sealed");
@@ -226,23 +562,68 @@ int lifecycle_status(struct lifecycle *l, struct unseal_status *out, struct err 
 {
     AUTO(arena_drop) struct arena *a = arena_new();
     struct seal_config config;
+    enum migration state;
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
-    *out = (struct unseal_status){ .sealed = true, .type = "shamir" };
+    *out = (struct unseal_status){ .sealed = true, .recovery_seal = l->settings->seal != NULL };
+    snprintf(out->type, sizeof out->type, "%s",
+             l->settings->seal == NULL ? "shamir" : l->settings->seal->ops->type);
     /* The keyring counts, as for sys/init: a configuration alone cannot be unsealed. */
     int found = lifecycle_initialised(l, err);
     if (found > 0)
-        found = lifecycle_seal_config(l, a, &config, err);
+        found = lifecycle_people(l, a, &config, err);
+    else if (found == 0)
+        found = join_pending(l->join, a, &config, err);
     if (found < 0)
         return -1;
-    pthread_mutex_lock(&l->change);
     out->initialised = found > 0;
     out->sealed = service_mode(l->service) == SERVICE_OFF;
-    out->threshold = found > 0 ? config.threshold : 0;
-    out->shares = found > 0 ? config.shares : 0;
+    if (found == 0)
+        return 0;
+    TRY(migration_state(l, &state, err));
+    /* As Vault: the type of what the people hold. */
+    snprintf(out->type, sizeof out->type, STR_FMT, STR_ARG(config.type));
+    out->migration = state == MIGRATION_PENDING || state == MIGRATION_UNSURE;
+    out->threshold = config.threshold;
+    out->shares = config.shares;
+    pthread_mutex_lock(&l->mu);
     out->progress = (int64_t)l->given.n;
     memcpy(out->nonce, l->nonce, sizeof out->nonce);
-    pthread_mutex_unlock(&l->change);
+    pthread_mutex_unlock(&l->mu);
+    return 0;
+}
+
+/* ---- made and undone ---- */
+
+int lifecycle_new(const struct core_settings *settings, struct lifecycle **out, struct err *err)
+{
+    struct lifecycle *l = calloc(1, sizeof *l);
+    if (l == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    l->settings = settings;
+    l->migration = MIGRATION_UNSURE;
+    pthread_mutex_init(&l->change, NULL);
+    pthread_mutex_init(&l->mu, NULL);
+    struct autounseal_calls calls = { unseal_again, renew_stored_keys, l };
+    if (barrier_new(settings->physical, &l->barrier, err) < 0
+        || service_new(settings, l, l->barrier, &l->service, err) < 0
+        || join_new(settings, &l->join, err) < 0
+        || (settings->seal != NULL && autounseal_new(&calls, &l->autounseal, err) < 0)) {
+        lifecycle_free(l);
+        return -1;
+    }
+    *out = l;
+    return 0;
+}
+
+int lifecycle_check_seal(struct lifecycle *l, struct err *err)
+{
+    enum migration state;
+    TRY(migrate_seal_state(l->settings, &state, err));
+    if (state == MIGRATION_PENDING)
+        LOG(&lg, WARN, "entering seal migration mode; Vault will not automatically unseal even if "
+                       "using an autoseal: to_barrier_type=%s",
+            l->settings->seal == NULL ? "shamir" : l->settings->seal->ops->type);
     return 0;
 }
 
@@ -250,11 +631,16 @@ void lifecycle_free(struct lifecycle *l)
 {
     if (l == NULL)
         return;
+    autounseal_free(l->autounseal);
+    l->autounseal = NULL;
+    join_free(l->join);
     forget_shares(l);
+    forget_migration(l);
     if (l->service != NULL)
         go_sealed(l);
     service_free(l->service);
     barrier_free(l->barrier);
+    pthread_mutex_destroy(&l->mu);
     pthread_mutex_destroy(&l->change);
     free(l);
 }
@@ -263,8 +649,16 @@ int lifecycle_init(struct lifecycle *l, struct arena *a, const struct init_reque
                    struct init_result *out, struct err *err)
 {
     struct init_parts parts = { l->settings, l, l->barrier };
+    struct err why = { 0 };
     pthread_mutex_lock(&l->change);
     int result = init_store(&parts, a, want, out, err);
     pthread_mutex_unlock(&l->change);
-    return result;
+    if (result < 0)
+        return -1;
+    /* The caller gets the keys even if the seal's server went away just now. */
+    if (lifecycle_unseal_stored(l, &why) < 0) {
+        LOG(&lg, ERROR, "initialised, but not unsealed: error=%s", why.msg);
+        autounseal_wake(l->autounseal);
+    }
+    return 0;
 }

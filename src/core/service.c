@@ -220,10 +220,12 @@ static int become_active(struct service *s, struct err *err)
     int64_t began = monotonic_ns();
     TRY(s->ha->ops->settle(s->ha, err));
     TRY(barrier_follow(s->barrier, err));
+    TRY(lifecycle_before_active(s->lifecycle, err));
     TRY(build(s, false, &on, err));
     retire(show(s, on, SERVICE_ACTIVE));
     LOG(&lg, INFO, "post-unseal setup complete, this node is active: ms=%lld",
         (long long)((monotonic_ns() - began) / 1000000));
+    lifecycle_became_active(s->lifecycle);
     write_advert(s);
     keep_cluster_keys(s);
     return 0;
@@ -444,8 +446,10 @@ static void on_store_replaced(void *ctx)
 static int start_alone(struct service *s, struct err *err)
 {
     struct active *on = NULL;
+    TRY(lifecycle_before_active(s->lifecycle, err));
     TRY(build(s, false, &on, err));
     show(s, on, SERVICE_ACTIVE);
+    lifecycle_became_active(s->lifecycle);
     return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "server/cluster.h"
 #include "server/migration.h"
 #include "server/registry.h"
+#include "server/seals.h"
 #include "server/statsd.h"
 
 static const struct log lg = { "core" };
@@ -29,8 +30,9 @@ struct assembly {
     struct cluster *cluster;
     struct telemetry telemetry;
     struct core_settings core;
+    struct seals seals;
     struct lifecycle *lifecycle;
-    struct rekey *rekey;
+    struct rekey *rekey, *rekey_recovery;
     struct genroot *genroot;
     struct statsd *statsd;
     struct api *api;
@@ -55,11 +57,7 @@ static int open_storage(struct assembly *s, struct err *err)
 /* What a configuration asks for and this program does not have must not be passed over. */
 int assemble_check(const struct config *c, struct err *err)
 {
-    for (size_t i = 0; i < c->n_seals; i++)
-        if (!c->seals[i].disabled && !str_is(c->seals[i].type, "shamir"))
-            return err_set(err, ERR_BAD_REQUEST,
-                           "seal \"" STR_FMT "\": this version seals with Shamir shares only",
-                           STR_ARG(c->seals[i].type));
+    TRY(seals_check(c, err));
     if (c->ha_storage.type.n > 0)
         return err_set(err, ERR_BAD_REQUEST,
                        "ha_storage \"" STR_FMT "\": this version runs as a single node",
@@ -112,6 +110,8 @@ static int make_core(struct assembly *s, struct err *err)
     const struct config *c = s->config;
     s->core = (struct core_settings){
         .physical = s->physical,
+        .seal = s->seals.now,
+        .old_seal = s->seals.old,
         .engines = registry_engines,
         .devices = registry_devices,
         .clock = &clock_system,
@@ -129,12 +129,16 @@ static int make_core(struct assembly *s, struct err *err)
     TRY(cluster_new(c, s->arena, s->physical, &s->cluster, err));
     cluster_fill(s->cluster, &s->core);
     TRY(lifecycle_new(&s->core, &s->lifecycle, err));
-    TRY(rekey_new(s->lifecycle, &s->rekey, err));
+    if (lifecycle_check_seal(s->lifecycle, err) < 0)
+        return err_prefix(err, "Error initializing core");
+    TRY(rekey_new(s->lifecycle, REKEY_BARRIER, &s->rekey, err));
+    TRY(rekey_new(s->lifecycle, REKEY_RECOVERY, &s->rekey_recovery, err));
     TRY(genroot_new(s->lifecycle, &s->genroot, err));
     struct api_settings settings = {
         .lifecycle = s->lifecycle,
         .core = &s->core,
         .rekey = s->rekey,
+        .rekey_recovery = s->rekey_recovery,
         .genroot = s->genroot,
         .forwarder = cluster_forwarder(s->cluster),
         .ui = c->ui,
@@ -252,12 +256,14 @@ int assemble(const struct config *config, struct assembly **out, struct err *err
         return err_set(err, ERR_NOMEM, "out of memory");
     }
     s->config = config;
-    if (assemble_check(config, err) < 0 || read_telemetry(s, err) < 0 || open_storage(s, err) < 0
+    if (assemble_check(config, err) < 0 || read_telemetry(s, err) < 0
+        || seals_open(config, &s->seals, err) < 0 || open_storage(s, err) < 0
         || make_core(s, err) < 0 || start_statsd(s, err) < 0 || listen_all(s, err) < 0
-        || cluster_join(s->cluster, s->lifecycle, err) < 0) {
+        || seals_start(&s->seals, err) < 0 || cluster_join(s->cluster, s->lifecycle, err) < 0) {
         disassemble(s);
         return -1;
     }
+    lifecycle_unseal_by_itself(s->lifecycle);
     *out = s;
     return 0;
 }
@@ -275,8 +281,10 @@ void disassemble(struct assembly *s)
     api_free(s->api);
     genroot_free(s->genroot);
     rekey_free(s->rekey);
+    rekey_free(s->rekey_recovery);
     lifecycle_free(s->lifecycle);
     cluster_free(s->cluster);
+    seals_close(&s->seals);
     storage_close(s->physical);
     arena_free(s->arena);
     free(s);
@@ -290,6 +298,11 @@ struct lifecycle *assemble_lifecycle(struct assembly *s)
 struct str assemble_cluster_address(const struct assembly *s)
 {
     return cluster_shown_addr(s->cluster);
+}
+
+void assemble_describe_seals(const struct assembly *s, struct arena *a, seal_row_fn *row, void *ctx)
+{
+    seals_describe(&s->seals, a, row, ctx);
 }
 
 struct str assemble_address(const struct assembly *s, size_t i)

@@ -26,6 +26,9 @@ struct lifecycle *assemble_lifecycle(struct assembly *s);
 void assemble_reload(struct assembly *s);
 /* The URL of the cluster port as the others reach it; empty: there is none. */
 struct str assemble_cluster_address(const struct assembly *s);
+/* Rows about the seals for the banner. */
+void assemble_describe_seals(const struct assembly *s, struct arena *a, seal_row_fn *row,
+                             void *ctx);
 /* The address that listener ${i} really has. */
 struct str assemble_address(const struct assembly *s, size_t i);
 

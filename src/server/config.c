@@ -566,6 +566,27 @@ static int env_raft(const struct environment *e, struct config_storage *s)
     return 0;
 }
 
+/* The type of the seal that is to be used, stanza or not. */
+static int env_seal_type(const struct environment *e)
+{
+    struct config *c = e->c;
+    struct str type;
+    if (!env_str(e, "VAULT_SEAL_TYPE", &type))
+        return 0;
+    for (size_t i = 0; i < c->n_seals; i++)
+        if (!c->seals[i].disabled) {
+            c->seals[i].type = lowered(c->arena, type);
+            return 0;
+        }
+    struct config_seal *all = arena_array(c->arena, c->n_seals + 1, sizeof *all);
+    TRY(arena_check(c->arena, e->err));
+    if (c->n_seals > 0)
+        memcpy(all, c->seals, c->n_seals * sizeof *all);
+    all[c->n_seals++] = (struct config_seal){ .type = lowered(c->arena, type) };
+    c->seals = all;
+    return 0;
+}
+
 int config_add_env(struct config *c, config_env_fn *lookup, void *ctx, struct err *err)
 {
     const struct environment e = { c, lookup, ctx, err };
@@ -576,6 +597,7 @@ int config_add_env(struct config *c, config_env_fn *lookup, void *ctx, struct er
     TRY(env_log(&e));
     TRY(env_bool(&e, "VAULT_UI", &c->ui));
     TRY(env_bool(&e, "VAULT_DISABLE_MLOCK", &c->disable_mlock));
+    TRY(env_seal_type(&e));
     TRY(env_raft(&e, &c->storage));
     TRY(env_raft(&e, &c->ha_storage));
     return arena_check(c->arena, err);

@@ -102,7 +102,7 @@ typedef const char *config_env_fn(void *ctx, const char *name);
 /*
  * What the environment overrides: VAULT_API_ADDR (VAULT_REDIRECT_ADDR, VAULT_ADVERTISE_ADDR),
  * VAULT_CLUSTER_ADDR, VAULT_LOG_LEVEL, VAULT_LOG_FORMAT, VAULT_UI, VAULT_DISABLE_MLOCK,
- * VAULT_RAFT_NODE_ID, VAULT_RAFT_PATH.
+ * VAULT_SEAL_TYPE, VAULT_RAFT_NODE_ID, VAULT_RAFT_PATH.
  */
 int config_add_env(struct config *c, config_env_fn *lookup, void *ctx, struct err *err) MUST_USE;
 

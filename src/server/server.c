@@ -110,6 +110,11 @@ static void print_row(const char *name, const char *value)
     printf("%24s: %s\n", name, value);
 }
 
+static void print_seal_row(void *ctx, const char *name, struct str value)
+{
+    printf("%24s: " STR_FMT "\n", name, STR_ARG(value));
+}
+
 /* Where a cluster's members would meet: the next port unless told. */
 static struct str cluster_address(const struct config_listener *l, struct str address,
                                   struct arena *a)
@@ -146,6 +151,7 @@ static void tell_listener(const struct config_listener *l, size_t i, struct str 
 static void tell_configuration(const struct config *c, const struct assembly *s, struct arena *a)
 {
     printf("==> Vault server configuration:\n\n");
+    assemble_describe_seals(s, a, print_seal_row, NULL);
     if (c->api_addr.n > 0)
         print_row("Api Address", c->api_addr.p);
     if (assemble_cluster_address(s).n > 0)

@@ -179,6 +179,8 @@ static const struct route routes[] = {
 
     { "rekey/backup", .read = rekey_backup_read, .del = rekey_backup_delete,
       .summary = "The PGP-encrypted shares of the last rekey." },
+    { "rekey/recovery-key-backup", .read = rekey_backup_read, .del = rekey_backup_delete,
+      .summary = "The PGP-encrypted shares of the last rekey of the recovery key." },
 
     { "audit", .flags = ROUTE_SUDO, .read = audits_read, .summary = "List the audit devices." },
     { "audit/{path:+}", FIELDS(audit_fields), ROUTE_SUDO, .write = audit_write,
