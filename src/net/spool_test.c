@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "net/spool.h"
 
 enum { LARGE = 3000000 };
@@ -328,14 +329,21 @@ static void progress_prolongs_the_read_timeout(void **state)
     int fd = dial_plain(f->addr);
     wire_say(fd, STR("POST /large HTTP/1.1\r\n" LAST "Content-Length: 8\r\n\r\n"));
     add_pattern(&in, 0, 8);
+    int64_t before = clock_mono_ns(&clock_system), longest = 0;
     for (size_t i = 0; i < 8; i++) {
         struct timespec pause = { 0, 200000000 };
         nanosleep(&pause, NULL);
         wire_say(fd, str_mem(in.p + i, 1));
+        int64_t now = clock_mono_ns(&clock_system);
+        longest = now - before > longest ? now - before : longest;
+        before = now;
     }
-    assert_true(wire_hear(fd, NULL, &out));
-    assert_true(has_text(buf_str(&out), "spooled=1 size=8 good=1"));
+    bool whole = wire_hear(fd, NULL, &out);
     close(fd);
+    if (longest > 800000000)
+        skip(); /* the machine was too busy: what was sent was an idle line */
+    assert_true(whole);
+    assert_true(has_text(buf_str(&out), "spooled=1 size=8 good=1"));
 }
 
 static void an_idle_line_is_cut(void **state)
