@@ -35,7 +35,7 @@ struct lmdb_read {
 int lmdb_env_read(struct lmdb_env *e, struct lmdb_read *r, struct err *err) MUST_USE;
 void lmdb_env_read_end(struct lmdb_env *e, struct lmdb_read *r);
 
-/* A long read, which holds up nobody: see lmdb_handle.h. */
+/* A long read, which holds up nobody: see lmdb_handle.h. Entered, when 0 is returned. */
 int lmdb_env_pin(struct lmdb_env *e, struct lmdb_pin *pin, void (*lose)(struct lmdb_pin *pin),
                  struct err *err) MUST_USE;
 

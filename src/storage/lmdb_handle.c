@@ -143,6 +143,7 @@ int lmdb_pin_open(struct lmdb_pin *pin, struct lmdb_handle *h,
         pin->next->at = &pin->next;
     h->pins = pin;
     h->users++;
+    pthread_mutex_lock(&pin->mu); /* before anybody can find it */
     pthread_mutex_unlock(&h->mu);
     return 0;
 }

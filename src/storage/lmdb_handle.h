@@ -46,7 +46,7 @@ struct lmdb_pin {
 };
 
 /*
- * Begin; ${h} must stay open during the call.  ${lose} is called by the thread that closes the
+ * Begin, and enter; ${h} must stay open during the call.  ${lose} is called by the thread that closes the
  * handle, or by lmdb_pin_close, before the transaction ends: it closes the cursors.
  */
 int lmdb_pin_open(struct lmdb_pin *pin, struct lmdb_handle *h,

@@ -1,4 +1,4 @@
-/* The state store: batches and their mark, what a crash leaves, and one store put in another's place. */
+/* The state store: batches and their mark, what a crash leaves, and one store for another. */
 #include "storage/driver_test.h"
 
 #include <errno.h>
@@ -382,6 +382,44 @@ static void killed_in_the_middle_it_shows_one_whole_group(void **state)
     }
 }
 
+static void read_file(const struct rig *rig, const char *name, struct buf *out)
+{
+    char path[128], some[4096];
+    path_in(rig, name, path);
+    FILE *f = fopen(path, "re");
+    assert_non_null(f);
+    for (size_t n; (n = fread(some, 1, sizeof some, f)) > 0;)
+        buf_add(out, str_mem(some, n));
+    fclose(f);
+}
+
+/*
+ * The power fails after group i + 2 has written its pages, and neither its meta page nor that of
+ * group i + 1, which a lazy store did not sync, has reached the disk.
+ */
+static void what_a_lazy_store_loses_is_whole_groups(void **state)
+{
+    struct rig *rig = *state;
+    struct err err = { 0 };
+    size_t metas = 2 * (size_t)sysconf(_SC_PAGESIZE);
+    struct storage *s = must_open(rig, "x.db", 0, true);
+    for (uint32_t i = 1; i < 60; i += 3) {
+        AUTO(buf_free) struct buf before = { 0 }, after = { 0 };
+        assert_int_equal(apply_group(s, i, &err), 0);
+        read_file(rig, "x.db", &before);
+        assert_int_equal(apply_group(s, i + 1, &err), 0);
+        assert_int_equal(apply_group(s, i + 2, &err), 0);
+        read_file(rig, "x.db", &after);
+        assert_memory_not_equal(before.p, after.p, metas);
+        memcpy(after.p, before.p, metas);
+        write_file(rig, "crashed.db", buf_str(&after));
+        struct storage *crashed = must_open(rig, "crashed.db", 0, true);
+        assert_int_equal(group_of(crashed), i);
+        storage_close(crashed);
+    }
+    storage_close(s);
+}
+
 /* ---- a full disk ---- */
 
 static void fill_and_go_on(struct rig *rig, struct storage *s, void (*full)(struct rig *, bool))
@@ -658,6 +696,7 @@ int main(void)
         CASE(a_cut_off_file_is_refused),
         CASE(a_second_process_is_kept_out),
         CASE(killed_in_the_middle_it_shows_one_whole_group),
+        CASE(what_a_lazy_store_loses_is_whole_groups),
         CASE(a_full_disk_leaves_group_and_mark_and_passes),
         CASE(so_does_a_file_system_without_room),
         CASE(a_replaced_store_shows_the_other_whole),

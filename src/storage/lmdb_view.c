@@ -219,9 +219,9 @@ static int open_sources(struct lmdb_view *v, struct err *err)
     return prefix_move(v, MDB_FIRST, &number, err);
 }
 
+/* Leaves the pin. */
 static int start(struct lmdb_view *v, struct buf *mark, struct err *err)
 {
-    TRY(lmdb_pin_enter(&v->pin, err));
     int rc = lmdb_tables_mark(&v->pin.in->tables, v->pin.txn, mark, err);
     if (rc >= 0)
         rc = open_sources(v, err);

@@ -21,7 +21,8 @@ struct model {
 
 static int by_key(const void *a, const void *b)
 {
-    return str_cmp(buf_str(&((const struct entry *)a)->key), buf_str(&((const struct entry *)b)->key));
+    const struct entry *x = a, *y = b;
+    return str_cmp(buf_str(&x->key), buf_str(&y->key));
 }
 
 /* Keys of all sorts, so that each sort stands before, between and after the others. */

@@ -39,8 +39,8 @@ static size_t count_long(const struct storage_op *ops, size_t n)
 }
 
 /* ${rooms} holds the stored forms of long keys. */
-static int make_ready(struct lmdb_change *changes, const struct storage_op *ops, size_t n, char *rooms,
-                      struct err *err)
+static int make_ready(struct lmdb_change *changes, const struct storage_op *ops, size_t n,
+                      char *rooms, struct err *err)
 {
     for (size_t i = 0; i < n; i++) {
         struct lmdb_change *c = &changes[i];
