@@ -347,7 +347,8 @@ static int call_url(struct coffer *c, const struct coffer_request *q, struct buf
         return err_set(err, ERR_NOMEM, "out of memory");
     struct httpc_call call = {
         .method = q->method, .url = buf_str(url), .headers = headers,
-        .n_headers = fill_headers(c, q, headers), .body = { q->body, q->body != NULL ? q->body_len : 0 },
+        .n_headers = fill_headers(c, q, headers),
+        .body = { q->body, q->body != NULL ? q->body_len : 0 },
         .source = q->source != NULL ? fetch : NULL, .source_ctx = &stream,
         .source_n = q->source != NULL ? q->body_len : 0,
         .sink = q->sink != NULL ? pass_on : NULL, .sink_ctx = &stream,
