@@ -9,7 +9,7 @@
 struct partfile {
     int fd;      /* for writing and reading; the offset is its writer's */
     char *name;
-    char *aside; /* "name.part.XXXXXX"; NULL: a nameless file, as the name is a pipe's or the like */
+    char *aside; /* "name.part.XXXXXX"; NULL: a nameless file, for a pipe or the like */
     int failed;  /* errno of the first write that failed */
 };
 
