@@ -282,6 +282,8 @@ static void set_body(struct transfer *t)
         api->easy_setopt(easy, CURLOPT_POSTFIELDS, body.n > 0 ? body.p : "");
         return;
     }
+    /* A stream of HTTP/2 that refuses a long body is reset, and its answer is lost with it. */
+    api->easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     api->easy_setopt(easy, CURLOPT_READFUNCTION, give_body);
     api->easy_setopt(easy, CURLOPT_READDATA, t);
     api->easy_setopt(easy, CURLOPT_SEEKFUNCTION, seek_body);
