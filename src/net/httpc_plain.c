@@ -37,6 +37,7 @@ struct exchange {
     struct httpc_answer *answer;
     struct err *err;
     bool got_bytes; /* the server has begun to answer: no second try on another connection */
+    bool cut_short; /* the server answers while the body is on its way */
 };
 
 static int64_t mono_ms(void)
@@ -171,6 +172,8 @@ static int dial_tcp(struct exchange *x, const struct target *t)
     if (result == 0) {
         int on = 1;
         setsockopt(x->p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        if (x->deadline_ms == 0) /* so that a server that vanished is noticed */
+            setsockopt(x->p->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     }
     return result;
 }
@@ -185,6 +188,46 @@ static int send_all(struct exchange *x, struct str bytes)
             TRY(wait_for(x, x->p->fd, POLLOUT));
         else if (errno != EINTR)
             return fail_errno(x->err, "write", x->p->origin, errno);
+    }
+    return 0;
+}
+
+static bool is_readable(int fd)
+{
+    struct pollfd pfd = { .fd = fd, .events = POLLIN };
+    return poll(&pfd, 1, 0) > 0;
+}
+
+/* As send_all, but ends early when the server says something: it has refused the rest. */
+static int send_until_answered(struct exchange *x, struct str bytes)
+{
+    while (bytes.n > 0 && !x->cut_short) {
+        TRY(wait_for(x, x->p->fd, POLLIN | POLLOUT));
+        x->cut_short = is_readable(x->p->fd);
+        ssize_t n = x->cut_short ? 0 : send(x->p->fd, bytes.p, bytes.n, MSG_NOSIGNAL);
+        if (n >= 0)
+            bytes = str_from(bytes, (size_t)n);
+        else if (errno == EPIPE || errno == ECONNRESET)
+            x->cut_short = true; /* what it said before may still be read */
+        else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+            return fail_errno(x->err, "write", x->p->origin, errno);
+    }
+    return 0;
+}
+
+static int send_source(struct exchange *x)
+{
+    const struct httpc_call *call = x->call;
+    AUTO(buf_free) struct buf part = { 0 };
+    uint64_t at = 0;
+    if (buf_reserve(&part, READ_STEP) < 0)
+        return err_set(x->err, ERR_NOMEM, "out of memory");
+    while (at < call->source_n && !x->cut_short) {
+        uint64_t left = call->source_n - at;
+        part.n = left < READ_STEP ? (size_t)left : READ_STEP;
+        TRY(call->source(call->source_ctx, at, part.p, part.n, x->err));
+        at += part.n;
+        TRY(send_until_answered(x, buf_str(&part)));
     }
     return 0;
 }
@@ -209,7 +252,9 @@ static int send_request(struct exchange *x, const struct target *t)
         buf_add(&out, value);
         buf_add(&out, STR("\r\n"));
     }
-    if (call->body.p != NULL || wants_length(call->method))
+    if (call->source != NULL)
+        buf_printf(&out, "Content-Length: %llu\r\n", (unsigned long long)call->source_n);
+    else if (call->body.p != NULL || wants_length(call->method))
         buf_printf(&out, "Content-Length: %zu\r\n", call->body.n);
     buf_add(&out, STR("\r\n"));
     /* A small body leaves in the same segment as its head. */
@@ -218,6 +263,8 @@ static int send_request(struct exchange *x, const struct target *t)
         buf_add(&out, call->body);
     TRY(buf_check(&out, x->err));
     TRY(send_all(x, buf_str(&out)));
+    if (call->source != NULL)
+        return send_source(x);
     return joined ? 0 : send_all(x, call->body);
 }
 
@@ -275,9 +322,10 @@ static int read_answer(struct exchange *x, bool *keep)
 static int one_try(struct exchange *x, const struct target *t)
 {
     bool keep = false;
+    x->cut_short = false;
     TRY(send_request(x, t));
     TRY(read_answer(x, &keep));
-    if (!keep)
+    if (!keep || x->cut_short)
         httpc_plain_close(x->p);
     return 0;
 }

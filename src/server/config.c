@@ -428,9 +428,26 @@ static int add_file(struct config *c, struct str path, struct err *err)
     return config_add_text(c, path, buf_str(&text), err);
 }
 
+/* A cluster of one node begins with the address at which others will find it. */
+static int check_destination(const struct config *c, struct config_storage *to, struct err *err)
+{
+    if (to->cluster_addr.n == 0)
+        to->cluster_addr = c->cluster_addr;
+    if (!str_is(to->type, "raft") || to->cluster_addr.n > 0)
+        return 0;
+    return err_set(err, ERR_BAD_REQUEST,
+                   "cluster_addr is required beside a storage_destination \"raft\": the address of "
+                   "the new cluster's first node, as in \"https://10.0.0.1:8201\"");
+}
+
 int config_read_migration(struct config *c, struct str path, struct config_storage *source,
                           struct config_storage *destination, struct err *err)
 {
+    static const struct config_key keys[] = {
+        { "cluster_addr", CONFIG_STR, AT(cluster_addr), 0 },
+        { "storage_source", CONFIG_ELSEWHERE, 0, 0 },
+        { "storage_destination", CONFIG_ELSEWHERE, 0, 0 },
+    };
     static const char *const names[] = { "storage_source", "storage_destination" };
     struct config_storage *const to[] = { source, destination };
     const struct config_reader r = { c->arena, &c->warnings, err };
@@ -438,12 +455,14 @@ int config_read_migration(struct config *c, struct str path, struct config_stora
     struct hcl *root;
     TRY(read_file(c, path, &text, err));
     TRY(hcl_parse(c->arena, path, buf_str(&text), &root, err));
+    TRY(config_table_read(&r, root, keys, ARRAY_LEN(keys), c));
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         const struct hcl_block *b = hcl_blocks(c->arena, root, str_of(names[i]), 1);
         if (b == NULL || b->next != NULL)
             return err_set(err, ERR_BAD_REQUEST, "exactly one \"%s\" block is required", names[i]);
         TRY(read_storage(&r, b, to[i]));
     }
+    TRY(check_destination(c, destination, err));
     return arena_check(c->arena, err);
 }
 

@@ -91,7 +91,8 @@ int config_add_path(struct config *c, struct str path, struct err *err) MUST_USE
 
 /*
  * Read the file of "operator migrate": its blocks storage_source and storage_destination, each as a
- * storage stanza.  ${c} owns what is read.  -1: ERR_BAD_REQUEST, ERR_IO.
+ * storage stanza, and cluster_addr, which a destination "raft" needs and finds in its stanza.
+ * ${c} owns what is read.  -1: ERR_BAD_REQUEST, ERR_IO.
  */
 int config_read_migration(struct config *c, struct str path, struct config_storage *source,
                           struct config_storage *destination, struct err *err) MUST_USE;
