@@ -8,6 +8,7 @@
 #include "api/ui.h"
 #include "base/epoch.h"
 #include "core/handle.h"
+#include "core/recovery.h"
 #include "core/service.h"
 
 int api_new(const struct api_settings *settings, struct api **out, struct err *err)
@@ -106,6 +107,29 @@ static int fixed(struct call *c, const struct fixed *f)
     return 0;
 }
 
+/* A server that only mends: its token's way, and sys/raw. */
+static int recovery(struct call *c)
+{
+    struct err err = { 0 };
+    struct request *req;
+    int status;
+    const struct fixed *f = recovery_fixed_find(c->path);
+    if (f != NULL)
+        return fixed(c, f);
+    if (c->on_loop) {
+        http_offload(c->x, on_worker, c->api);
+        return 0;
+    }
+    if (read_request(c, &req, &status, &err) < 0) {
+        answer_error(c, status, err_text(&err));
+        return 0;
+    }
+    struct response resp = { .arena = c->arena };
+    int result = recovery_handle(c->api->settings.recovery, req, &resp);
+    answer_logical(c, req, &resp, result);
+    return 0;
+}
+
 static bool has_control(struct str path)
 {
     for (size_t i = 0; i < path.n; i++)
@@ -143,6 +167,8 @@ static int answer_here(struct call *c)
     }
     c->path = str_from(decoded, 4);
     c->query = url_parse_query(c->arena, c->x->req.query);
+    if (c->api->settings.recovery != NULL)
+        return recovery(c);
     const struct fixed *f = fixed_find(c->path);
     if (f != NULL)
         return fixed(c, f);

@@ -108,6 +108,9 @@ enum fixed_flags {
 /* The row of a path, or NULL. */
 const struct fixed *fixed_find(struct str path);
 
+/* The same on a server that only mends. */
+const struct fixed *recovery_fixed_find(struct str path);
+
 /* True for sys/metrics on a listener where it needs no token. */
 bool metrics_are_open(const struct call *c);
 

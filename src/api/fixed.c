@@ -24,12 +24,25 @@ static const struct fixed table[] = {
     { "sys/unseal", NULL, unseal_put, NULL, 0 },
 };
 
+static const struct fixed recovery_table[] = {
+    { "sys/generate-recovery-token/attempt", genroot_get, genroot_put, genroot_del, 0 },
+    { "sys/generate-recovery-token/update", NULL, genroot_update_put, NULL, 0 },
+};
+
+static const struct fixed *find(const struct fixed *rows, size_t n, struct str path)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_is(path, rows[i].path))
+            return &rows[i];
+    return NULL;
+}
+
 const struct fixed *fixed_find(struct str path)
 {
-    if (!str_starts(path, STR("sys/")))
-        return NULL;
-    for (size_t i = 0; i < ARRAY_LEN(table); i++)
-        if (str_is(path, table[i].path))
-            return &table[i];
-    return NULL;
+    return str_starts(path, STR("sys/")) ? find(table, ARRAY_LEN(table), path) : NULL;
+}
+
+const struct fixed *recovery_fixed_find(struct str path)
+{
+    return find(recovery_table, ARRAY_LEN(recovery_table), path);
 }

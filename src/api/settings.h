@@ -8,6 +8,7 @@
 #include "net/http.h"
 
 struct forwarder;
+struct recovery;
 
 struct api_settings {
     struct lifecycle *lifecycle;
@@ -15,6 +16,7 @@ struct api_settings {
     struct rekey *rekey;       /* operations in progress, see core/ */
     struct rekey *rekey_recovery;
     struct genroot *genroot;
+    struct recovery *recovery;   /* the server only mends (server -recovery); else NULL */
     struct forwarder *forwarder; /* hands requests on to the active node; NULL: redirects */
     bool ui;
 };

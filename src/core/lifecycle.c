@@ -286,6 +286,30 @@ static int migration_now(struct lifecycle *l, enum migration *out, struct err *e
     return 0;
 }
 
+/* The root key by what the people's shares made; ${seal} is NULL or needs nobody. */
+static int root_key_of(struct lifecycle *l, struct seal *seal, struct str combined,
+                       struct secret *root_key, struct err *err)
+{
+    struct storage *physical = l->settings->physical;
+    if (seal == NULL)
+        return keychain_open_with_kek(physical, combined, root_key, err);
+    TRY(keychain_check_recovery_key(physical, seal, combined, err));
+    if (keychain_open_root_key(physical, seal, root_key, err) < 0)
+        return err_prefix(err, "unable to retrieve stored keys");
+    return 0;
+}
+
+int lifecycle_open_barrier(struct lifecycle *l, struct str combined, struct err *err)
+{
+    AUTO(secret_free) struct secret root_key = { 0 };
+    pthread_mutex_lock(&l->change);
+    int result = root_key_of(l, l->settings->seal, combined, &root_key, err);
+    if (result == 0)
+        result = barrier_unseal(l->barrier, secret_str(&root_key), err);
+    pthread_mutex_unlock(&l->change);
+    return result;
+}
+
 /*
  * Enough shares: open everything.  The shares are forgotten whatever happens.  With a seal that
  * needs nobody they make the recovery key, and the seal opens the root key.
@@ -295,18 +319,11 @@ static int unseal_with_shares(struct lifecycle *l, struct seal *seal, bool migra
 {
     AUTO(secret_free) struct secret combined = { 0 };
     AUTO(secret_free) struct secret root_key = { 0 };
-    struct storage *physical = l->settings->physical;
     int result = shares_combine(&l->given, &combined, err);
     forget_shares(l);
     if (result < 0)
         return -1;
-    if (seal == NULL) {
-        TRY(keychain_open_with_kek(physical, secret_str(&combined), &root_key, err));
-    } else {
-        TRY(keychain_check_recovery_key(physical, seal, secret_str(&combined), err));
-        if (keychain_open_root_key(physical, seal, &root_key, err) < 0)
-            return err_prefix(err, "unable to retrieve stored keys");
-    }
+    TRY(root_key_of(l, seal, secret_str(&combined), &root_key, err));
     if (migrate) {
         pthread_mutex_lock(&l->mu);
         l->migration_key = secret_take(&combined);

@@ -108,6 +108,12 @@ int lifecycle_rekey(struct lifecycle *l, struct str kek, const struct seal_confi
 int lifecycle_before_active(struct lifecycle *l, struct err *err) MUST_USE;
 void lifecycle_became_active(struct lifecycle *l);
 
+/*
+ * For recovery: open the barrier, and nothing else, with what the shares made (with a seal that
+ * needs nobody: the recovery key).  -1: ERR_DENIED and the like: it is the wrong key.
+ */
+int lifecycle_open_barrier(struct lifecycle *l, struct str combined, struct err *err) MUST_USE;
+
 struct join_target;
 /*
  * sys/storage/raft/join: let this empty node become a member of the cluster that one of ${n}

@@ -8,6 +8,7 @@
 #include "base/epoch.h"
 #include "base/log.h"
 #include "core/genroot.h"
+#include "core/recovery.h"
 #include "core/rekey.h"
 #include "core/telemetry.h"
 #include "logical/cidr.h"
@@ -34,6 +35,8 @@ struct assembly {
     struct lifecycle *lifecycle;
     struct rekey *rekey, *rekey_recovery;
     struct genroot *genroot;
+    struct recovery *recovery;
+    bool recovering; /* server -recovery */
     struct statsd *statsd;
     struct api *api;
     struct http_server *http;
@@ -133,13 +136,16 @@ static int make_core(struct assembly *s, struct err *err)
         return err_prefix(err, "Error initializing core");
     TRY(rekey_new(s->lifecycle, REKEY_BARRIER, &s->rekey, err));
     TRY(rekey_new(s->lifecycle, REKEY_RECOVERY, &s->rekey_recovery, err));
-    TRY(genroot_new(s->lifecycle, &s->genroot, err));
+    if (s->recovering)
+        TRY(recovery_new(s->lifecycle, &s->recovery, err));
+    TRY(genroot_new(s->lifecycle, s->recovery, &s->genroot, err));
     struct api_settings settings = {
         .lifecycle = s->lifecycle,
         .core = &s->core,
         .rekey = s->rekey,
         .rekey_recovery = s->rekey_recovery,
         .genroot = s->genroot,
+        .recovery = s->recovery,
         .forwarder = cluster_forwarder(s->cluster),
         .ui = c->ui,
     };
@@ -243,12 +249,22 @@ static int listen_all(struct assembly *s, struct err *err)
             return err_prefix(err, "Error initializing listener of type %s",
                               l->type == CONFIG_UNIX ? "unix" : "tcp");
     }
-    return cluster_listen(s->cluster, s->http, &s->cluster_rules, err);
+    return s->recovering ? 0 : cluster_listen(s->cluster, s->http, &s->cluster_rules, err);
 }
 
 /* ---- all together ---- */
 
-int assemble(const struct config *config, struct assembly **out, struct err *err)
+/* Look for the cluster, or for the seal's key. */
+static int come_up(struct assembly *s, struct err *err)
+{
+    if (s->recovering)
+        return 0;
+    TRY(cluster_join(s->cluster, s->lifecycle, err));
+    lifecycle_unseal_by_itself(s->lifecycle);
+    return 0;
+}
+
+int assemble(const struct config *config, bool recovery, struct assembly **out, struct err *err)
 {
     struct assembly *s = calloc(1, sizeof *s);
     if (s == NULL || (s->arena = arena_new()) == NULL) {
@@ -256,14 +272,14 @@ int assemble(const struct config *config, struct assembly **out, struct err *err
         return err_set(err, ERR_NOMEM, "out of memory");
     }
     s->config = config;
+    s->recovering = recovery;
     if (assemble_check(config, err) < 0 || read_telemetry(s, err) < 0
         || seals_open(config, &s->seals, err) < 0 || open_storage(s, err) < 0
         || make_core(s, err) < 0 || start_statsd(s, err) < 0 || listen_all(s, err) < 0
-        || seals_start(&s->seals, err) < 0 || cluster_join(s->cluster, s->lifecycle, err) < 0) {
+        || seals_start(&s->seals, err) < 0 || come_up(s, err) < 0) {
         disassemble(s);
         return -1;
     }
-    lifecycle_unseal_by_itself(s->lifecycle);
     *out = s;
     return 0;
 }
@@ -280,6 +296,7 @@ void disassemble(struct assembly *s)
     statsd_free(s->statsd);
     api_free(s->api);
     genroot_free(s->genroot);
+    recovery_free(s->recovery);
     rekey_free(s->rekey);
     rekey_free(s->rekey_recovery);
     lifecycle_free(s->lifecycle);

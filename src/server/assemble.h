@@ -9,9 +9,10 @@ struct assembly; /* owned by the main thread */
 
 /*
  * Storage, core, API and listeners, in this order; requests are served when it returns.  ${config}
- * is borrowed.  -1: what had been made is undone; the message says what to change.
+ * is borrowed.  With ${recovery} it only mends (see core/recovery.h).  -1: what had been made is
+ * undone; the message says what to change.
  */
-int assemble(const struct config *config, struct assembly **out, struct err *err) MUST_USE;
+int assemble(const struct config *config, bool recovery, struct assembly **out, struct err *err) MUST_USE;
 
 /* Whether this program has what ${config} asks for.  -1: ERR_BAD_REQUEST names what it lacks. */
 int assemble_check(const struct config *config, struct err *err) MUST_USE;

@@ -148,7 +148,8 @@ static void tell_listener(const struct config_listener *l, size_t i, struct str 
     print_row(name, row.p);
 }
 
-static void tell_configuration(const struct config *c, const struct assembly *s, struct arena *a)
+static void tell_configuration(const struct config *c, const struct assembly *s, bool recovery,
+                               struct arena *a)
 {
     printf("==> Vault server configuration:\n\n");
     assemble_describe_seals(s, a, print_seal_row, NULL);
@@ -161,7 +162,7 @@ static void tell_configuration(const struct config *c, const struct assembly *s,
     print_row("Log Level", log_level_name(c->log_level));
     print_row("Mlock", c->disable_mlock ? "supported: true, enabled: false"
                                         : "supported: true, enabled: true");
-    print_row("Recovery Mode", "false");
+    print_row("Recovery Mode", recovery ? "true" : "false");
     bool ha = assemble_cluster_address(s).n > 0;
     print_row("Storage", ha ? arena_printf(a, "%s (HA available)", c->storage.type.p).p
                             : c->storage.type.p);
@@ -222,10 +223,10 @@ static int run(const struct options *o, struct config *c, struct arena *a, struc
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
-    TRY(assemble(c, &s, err));
+    TRY(assemble(c, o->recovery, &s, err));
     int result = write_pid(c, err);
     if (result == 0)
-        tell_configuration(c, s, a);
+        tell_configuration(c, s, o->recovery, a);
     if (result == 0 && o->dev)
         result = dev_start(s, o, err);
     if (result == 0) {
