@@ -85,10 +85,10 @@ static int write_keys(struct nursery *n, struct arena *a, struct seal *seal,
     config.stored_shares = 1;
     struct str text = seal_config_print(a, &config);
     TRY(arena_check(a, err));
-    if (seal_wrap_root_key(seal, root_key, &wrapped, err) < 0) {
-        err->code = err->code == ERR_UPSTREAM ? ERR_BAD_REQUEST : err->code;
-        return err_prefix(err, "failed to store keys: failed to encrypt keys for storage");
-    }
+    struct err why = { 0 };
+    if (seal_wrap_root_key(seal, root_key, &wrapped, &why) < 0)
+        return err_set(err, why.code == ERR_UPSTREAM ? ERR_BAD_REQUEST : why.code,
+                       "failed to store keys: failed to encrypt keys for storage: %s", why.msg);
     struct storage_op ops[] = {
         { STORAGE_PUT, KEYCHAIN_CONFIG, text },
         { STORAGE_PUT, KEYCHAIN_ROOT_KEY, buf_str(&wrapped) },

@@ -25,15 +25,16 @@ int keychain_open_with_kek(struct storage *physical, struct str kek, struct secr
 {
     AUTO(buf_free) struct buf entry = { 0 };
     AUTO(seal_drop) struct seal *seal = NULL;
+    struct err why = { 0 };
     int found = storage_get(physical, KEYCHAIN_ROOT_KEY, &entry, err);
     if (found < 0)
         return -1;
     /* Stores from before 1.3 have no such entry: the combined key is the root key. */
     if (found == 0)
         return secret_set(root_key, kek, err);
-    if (seal_shamir_new(kek, &seal, err) < 0
-        || seal_unwrap_root_key(seal, buf_str(&entry), root_key, err) < 0)
-        return err_set(err, err->code == ERR_DENIED ? ERR_DENIED : err->code,
+    if (seal_shamir_new(kek, &seal, &why) < 0
+        || seal_unwrap_root_key(seal, buf_str(&entry), root_key, &why) < 0)
+        return err_set(err, why.code,
                        "unable to retrieve stored keys: failed to encrypt keys for storage: "
                        "cipher: message authentication failed");
     return 0;

@@ -490,6 +490,7 @@ int lifecycle_unseal_stored(struct lifecycle *l, struct err *err)
 {
     AUTO(secret_free) struct secret root_key = { 0 };
     enum migration state;
+    struct err why = { 0 };
     if (l->settings->seal == NULL || service_mode(l->service) != SERVICE_OFF)
         return 0;
     pthread_mutex_lock(&l->change);
@@ -500,10 +501,10 @@ int lifecycle_unseal_stored(struct lifecycle *l, struct err *err)
         return err_set(err, ERR_CONFLICT, "cannot auto-unseal during seal migration");
     LOG(&lg, INFO, "stored unseal keys supported, attempting fetch");
     /* Another server may be slow: nobody waits for it here. */
-    if (keychain_open_root_key(l->settings->physical, l->settings->seal, &root_key, err) < 0)
-        return err->code == ERR_UNINITIALISED
-                   ? -1
-                   : err_prefix(err, "fetching stored unseal keys failed");
+    if (keychain_open_root_key(l->settings->physical, l->settings->seal, &root_key, &why) < 0)
+        return why.code == ERR_UNINITIALISED
+                   ? err_set(err, why.code, "%s", why.msg)
+                   : err_set(err, why.code, "fetching stored unseal keys failed: %s", why.msg);
     pthread_mutex_lock(&l->change);
     int result = open_by_seal(l, secret_str(&root_key), seals, err);
     pthread_mutex_unlock(&l->change);

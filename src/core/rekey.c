@@ -267,10 +267,9 @@ static int authenticate(struct rekey *r, struct err *err)
     }
     if (!lifecycle_seal_is_automatic(r->lifecycle))
         return check_unseal_key(r, secret_str(&key), err);
-    if (lifecycle_check_recovery_key(r->lifecycle, secret_str(&key), err) < 0) {
-        err->code = err->code == ERR_DENIED ? ERR_BAD_REQUEST : ERR_INTERNAL;
-        return -1;
-    }
+    struct err why = { 0 };
+    if (lifecycle_check_recovery_key(r->lifecycle, secret_str(&key), &why) < 0)
+        return err_set(err, why.code == ERR_DENIED ? ERR_BAD_REQUEST : ERR_INTERNAL, "%s", why.msg);
     return 0;
 }
 
@@ -299,13 +298,14 @@ static int back_up(struct rekey *r, struct arena *a, const struct strs *shares, 
 /* The new key comes into force. */
 static int put_in_force(struct rekey *r, struct str key, const char *what, struct err *err)
 {
+    struct err why = { 0 };
     int result = r->target == REKEY_RECOVERY
-                     ? lifecycle_rekey_recovery(r->lifecycle, key, &r->config, err)
-                     : lifecycle_rekey(r->lifecycle, key, &r->config, err);
+                     ? lifecycle_rekey_recovery(r->lifecycle, key, &r->config, &why)
+                     : lifecycle_rekey(r->lifecycle, key, &r->config, &why);
     if (result == 0)
         return 0;
-    err->code = err->code == ERR_UPSTREAM ? ERR_INTERNAL : err->code;
-    return err_prefix(err, "%s", what);
+    return err_set(err, why.code == ERR_UPSTREAM ? ERR_INTERNAL : why.code, "%s: %s", what,
+                   why.msg);
 }
 
 /* The new key and its shares; in force now, or when the shares came back. */

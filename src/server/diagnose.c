@@ -15,6 +15,7 @@
 #include "server/assemble.h"
 #include "server/migration.h"
 #include "server/registry.h"
+#include "server/seals.h"
 
 #define SLOW_NS   ((int64_t)100 * 1000000)
 #define LITTLE    ((uint64_t)1 << 30) /* bytes free, as Vault recommends */
@@ -358,6 +359,59 @@ static void check_listeners(struct session *s, struct diagnose *root)
     }
 }
 
+/* ---- seals ---- */
+
+/* What a start would ask of it: for another server this takes the way there and its token too. */
+static int try_seal(struct seal *seal, struct err *err)
+{
+    AUTO(buf_free) struct buf entry = { 0 };
+    AUTO(buf_free) struct buf back = { 0 };
+    char text[37];
+    random_uuid(text);
+    if (seal_encrypt(seal, str_of(text), &entry, err) < 0)
+        return err_prefix(err, "Error encrypting with seal barrier");
+    if (seal_decrypt(seal, buf_str(&entry), &back, err) < 0)
+        return err_prefix(err, "Error decrypting with seal barrier");
+    return str_eq(buf_str(&back), str_of(text))
+               ? 0
+               : err_set(err, ERR_CORRUPT, "the seal gave back another text than was encrypted");
+}
+
+static void check_encryption(struct session *s, struct diagnose *root, struct seal *seal,
+                             const char *name)
+{
+    struct diagnose *d = check(s, root, name);
+    struct err err = { 0 };
+    if (seal == NULL) {
+        found(d, DIAGNOSE_SKIPPED, STR("Unsealing takes key shares."));
+        return;
+    }
+    int64_t start = clock_mono_ns(&clock_system);
+    if (try_seal(seal, &err) < 0) {
+        fail(s, d, &err, "Address, token, key name and mount path must be those of the server "
+                         "that holds the key, and VAULT_TOKEN the one of the service.");
+        return;
+    }
+    double took = (double)(clock_mono_ns(&clock_system) - start) / 1e6;
+    found(d, DIAGNOSE_OK, arena_printf(s->a, "Encrypting and decrypting took %.1f ms.", took));
+}
+
+static void check_seals(struct session *s, struct diagnose *root)
+{
+    struct diagnose *d = check(s, root, "Create Vault Server Configuration Seals");
+    struct seals seals = { 0 };
+    struct err err = { 0 };
+    if (seals_open(s->config, &seals, &err) < 0) {
+        fail(s, d, &err, "For assistance with the seal stanza, see the configuration's "
+                         "documentation.");
+        return;
+    }
+    check_encryption(s, root, seals.now, "Check Autounseal Encryption");
+    if (seals.old != NULL)
+        check_encryption(s, root, seals.old, "Check Autounseal Encryption of the Disabled Seal");
+    seals_close(&seals);
+}
+
 /* ---- together ---- */
 
 static void skip(struct session *s, struct diagnose *root, const char *name)
@@ -390,6 +444,10 @@ static bool run_checks(struct session *s, struct diagnose *root)
         skip(s, root, "Check Storage");
     else
         complete = check_storage(s, root);
+    if (s->request->skip_autounseal)
+        skip(s, root, "Check Autounseal Encryption");
+    else
+        check_seals(s, root);
     if (s->request->skip_listener)
         skip(s, root, "Start Listeners");
     else

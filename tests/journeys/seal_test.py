@@ -303,12 +303,15 @@ class AutoUnseal(Seals):
         peer = self.peer()
         server = self.sealed(self.transit(peer))
         done = server.cli("operator", "diagnose", f"-config={server.config}")
-        self.assertIn("Check Seal", done.stdout)
+        self.assertIn("[ ok ] Check Autounseal Encryption", done.stdout)
         self.assertNotIn("transit/encrypt", done.stdout)
         peer.stop()
         done = server.cli("operator", "diagnose", f"-config={server.config}")
+        self.assertIn("[ fail ] Check Autounseal Encryption", done.stdout)
         self.assertIn(f"{peer.address}/v1/transit/encrypt/unseal", done.stdout)
         self.assertEqual(done.returncode, 1)
+        done = server.cli("operator", "diagnose", f"-config={server.config}", "-skip=autounseal")
+        self.assertIn("[ skip ] Check Autounseal Encryption", done.stdout)
 
 
 class StaticKey(Seals):
@@ -492,7 +495,7 @@ class Migration(Seals):
         self.assertEqual([status[k] for k in ("recovery_seal", "t", "n")], [True, 2, 3])
         self.again(server)                                     # by itself
         server.put("sys/seal")
-        server.keys_are_recovery = server.keys                 # the same people, the same keys
+        # the same people, the same keys
         self.assertFalse(self.give(server, server.keys)["sealed"])
         self.assertEqual(server.stop(), 0)
 
