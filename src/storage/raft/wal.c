@@ -261,7 +261,7 @@ int wal_read(struct wal *w, uint64_t index, struct wal_entry *out, struct buf *d
 static int check_entries(struct wal *w, const struct wal_entry *e, size_t n, struct err *err)
 {
     uint64_t next = wal_last(w) + 1;
-    if (e[0].index == 0 || e[0].index > next)
+    if (e[0].index == 0 || e[0].index > next || n > UINT64_MAX - e[0].index)
         return err_set(err, ERR_INTERNAL, "raft log: entry %" PRIu64 " cannot follow %" PRIu64,
                        e[0].index, next - 1);
     for (size_t i = 0; i < n; i++) {
