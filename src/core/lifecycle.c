@@ -16,11 +16,10 @@
 #include "core/newkeys.h"
 #include "core/shares.h"
 #include "core/start.h"
+#include "core/unseal.h"
 #include "seal/shamir.h"
 
 static const struct log lg = { "core" };
-
-enum { SHARE_MIN = 16, SHARE_MAX = 33 };
 
 struct lifecycle {
     const struct core_settings *settings;
@@ -266,56 +265,23 @@ static int migration_now(struct lifecycle *l, enum migration *out, struct err *e
     return 0;
 }
 
-/*
- * Enough shares: open everything.  The shares are forgotten whatever happens.  With a seal that
- * needs nobody they make the recovery key, and the seal opens the root key.
- */
+/* Enough shares: open everything.  They are forgotten whatever happens. */
 static int unseal_with_shares(struct lifecycle *l, struct seal *seal, bool migrate,
                               struct err *err)
 {
     AUTO(secret_free) struct secret combined = { 0 };
     AUTO(secret_free) struct secret root_key = { 0 };
-    struct storage *physical = l->settings->physical;
     int result = shares_combine(&l->given, &combined, err);
     forget_shares(l);
     if (result < 0)
         return -1;
-    if (seal == NULL) {
-        TRY(keychain_open_with_kek(physical, secret_str(&combined), &root_key, err));
-    } else {
-        TRY(keychain_check_recovery_key(physical, seal, secret_str(&combined), err));
-        if (keychain_open_root_key(physical, seal, &root_key, err) < 0)
-            return err_prefix(err, "unable to retrieve stored keys");
-    }
+    TRY(unseal_root_key(l->settings->physical, seal, secret_str(&combined), &root_key, err));
     if (migrate)
         l->migration_key = secret_take(&combined);
     result = open_store(l, secret_str(&root_key), err);
     if (result < 0)
         secret_free(&l->migration_key);
     return result;
-}
-
-static int check_share(struct str share, struct err *err)
-{
-    if (share.n < SHARE_MIN)
-        return err_set(err, ERR_BAD_REQUEST,
-                       "invalid key: key is shorter than minimum %d bytes", SHARE_MIN);
-    if (share.n > SHARE_MAX)
-        return err_set(err, ERR_BAD_REQUEST, "invalid key: key is longer than maximum %d bytes",
-                       SHARE_MAX);
-    return 0;
-}
-
-/* Must the caller say "migrate"? */
-static int check_migrate(enum migration state, bool migrate, struct err *err)
-{
-    if (migrate && state == MIGRATION_NONE)
-        return err_set(err, ERR_INTERNAL,
-                       "can't perform a seal migration, no migration seal found");
-    if (!migrate && state == MIGRATION_PENDING)
-        return err_set(err, ERR_INTERNAL,
-                       "migrate option not provided and seal migration is pending");
-    return 0;
 }
 
 static int keep_share(struct lifecycle *l, struct str share, struct err *err)
@@ -337,13 +303,13 @@ static int unseal_locked(struct lifecycle *l, struct str share, bool migrate, st
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     TRY(migration_now(l, &state, err));
-    TRY(check_migrate(state, migrate, err));
+    TRY(unseal_check_migrate(state, migrate, err));
     int found = lifecycle_people(l, a, &config, err);
     if (found < 0)
         return -1;
     if (found == 0)
         return err_set(err, ERR_BAD_REQUEST, "Vault is not initialized");
-    TRY(check_share(share, err));
+    TRY(unseal_check_share(share, err));
     if (atomic_load(&l->active) != NULL || shares_hold(&l->given, share))
         return 0;
     if (state == MIGRATION_PENDING)
@@ -428,29 +394,6 @@ void lifecycle_unseal_by_itself(struct lifecycle *l)
     autounseal_wake(l->autounseal);
 }
 
-/* Write what is still as it was read, all at once. */
-static int store_renewed(struct lifecycle *l, const struct keychain_renewed *renewed, size_t n,
-                         struct err *err)
-{
-    struct storage_op ops[2];
-    size_t n_ops = 0;
-    for (size_t i = 0; i < n && i < ARRAY_LEN(ops); i++) {
-        AUTO(buf_free) struct buf now = { 0 };
-        if (renewed[i].after.n == 0)
-            continue;
-        TRY(storage_get(l->settings->physical, renewed[i].name, &now, err));
-        if (!str_eq(buf_str(&now), buf_str(&renewed[i].before)))
-            continue; /* a rekey came first, with the newest key */
-        ops[n_ops++] = (struct storage_op){ STORAGE_PUT, renewed[i].name,
-                                            buf_str(&renewed[i].after) };
-    }
-    if (n_ops == 0)
-        return 0;
-    TRY(storage_commit(l->settings->physical, ops, n_ops, err));
-    LOG(&lg, INFO, "upgraded stored keys to the newest key of the seal: entries=%zu", n_ops);
-    return 0;
-}
-
 static int renew_stored_keys(void *ctx, struct err *err)
 {
     struct lifecycle *l = ctx;
@@ -465,7 +408,7 @@ static int renew_stored_keys(void *ctx, struct err *err)
     struct keychain_renewed both[] = { root, recovery };
     int result = enter(l, err);
     if (result == 0)
-        result = store_renewed(l, both, ARRAY_LEN(both), err);
+        result = keychain_store_renewed(physical, both, ARRAY_LEN(both), err);
     return leave(l, result);
 }
 
