@@ -1,8 +1,11 @@
 /* What the store holds of its own keys, outside the barrier. */
 #include "core/keychain.h"
 
+#include "base/log.h"
 #include "seal/blob.h"
 #include "seal/shamir.h"
+
+static const struct log lg = { "core" };
 
 int keychain_config(struct storage *physical, struct arena *a, struct seal_config *out,
                     struct err *err)
@@ -98,4 +101,26 @@ int keychain_renew(struct storage *physical, struct seal *seal, struct str key_i
         return 0;
     TRY(seal_decrypt(seal, buf_str(&out->before), &text, err));
     return seal_encrypt(seal, buf_str(&text), &out->after, err);
+}
+
+int keychain_store_renewed(struct storage *physical, const struct keychain_renewed *renewed,
+                           size_t n, struct err *err)
+{
+    struct storage_op ops[2];
+    size_t n_ops = 0;
+    for (size_t i = 0; i < n && i < ARRAY_LEN(ops); i++) {
+        AUTO(buf_free) struct buf now = { 0 };
+        if (renewed[i].after.n == 0)
+            continue;
+        TRY(storage_get(physical, renewed[i].name, &now, err));
+        if (!str_eq(buf_str(&now), buf_str(&renewed[i].before)))
+            continue; /* a rekey came first, with the newest key */
+        ops[n_ops++] = (struct storage_op){ STORAGE_PUT, renewed[i].name,
+                                            buf_str(&renewed[i].after) };
+    }
+    if (n_ops == 0)
+        return 0;
+    TRY(storage_commit(physical, ops, n_ops, err));
+    LOG(&lg, INFO, "upgraded stored keys to the newest key of the seal: entries=%zu", n_ops);
+    return 0;
 }

@@ -45,5 +45,8 @@ void keychain_renewed_free(struct keychain_renewed *r);
 /* Entry ${name} under the key ${key_id}, which is the newest.  Nothing is written. */
 int keychain_renew(struct storage *physical, struct seal *seal, struct str key_id, struct str name,
                    struct keychain_renewed *out, struct err *err) MUST_USE;
+/* Write what is still stored as it was read, at most two entries, in one commit. */
+int keychain_store_renewed(struct storage *physical, const struct keychain_renewed *renewed,
+                           size_t n, struct err *err) MUST_USE;
 
 #endif

@@ -16,11 +16,10 @@
 #include "core/migrate_seal.h"
 #include "core/newkeys.h"
 #include "core/shares.h"
+#include "core/unseal.h"
 #include "seal/shamir.h"
 
 static const struct log lg = { "core" };
-
-enum { SHARE_MIN = 16, SHARE_MAX = 33 };
 
 struct lifecycle {
     const struct core_settings *settings;
@@ -286,34 +285,18 @@ static int migration_now(struct lifecycle *l, enum migration *out, struct err *e
     return 0;
 }
 
-/* The root key by what the people's shares made; ${seal} is NULL or needs nobody. */
-static int root_key_of(struct lifecycle *l, struct seal *seal, struct str combined,
-                       struct secret *root_key, struct err *err)
-{
-    struct storage *physical = l->settings->physical;
-    if (seal == NULL)
-        return keychain_open_with_kek(physical, combined, root_key, err);
-    TRY(keychain_check_recovery_key(physical, seal, combined, err));
-    if (keychain_open_root_key(physical, seal, root_key, err) < 0)
-        return err_prefix(err, "unable to retrieve stored keys");
-    return 0;
-}
-
 int lifecycle_open_barrier(struct lifecycle *l, struct str combined, struct err *err)
 {
     AUTO(secret_free) struct secret root_key = { 0 };
     pthread_mutex_lock(&l->change);
-    int result = root_key_of(l, l->settings->seal, combined, &root_key, err);
+    int result = unseal_root_key(l->settings->physical, l->settings->seal, combined, &root_key, err);
     if (result == 0)
         result = barrier_unseal(l->barrier, secret_str(&root_key), err);
     pthread_mutex_unlock(&l->change);
     return result;
 }
 
-/*
- * Enough shares: open everything.  The shares are forgotten whatever happens.  With a seal that
- * needs nobody they make the recovery key, and the seal opens the root key.
- */
+/* Enough shares: open everything.  They are forgotten whatever happens. */
 static int unseal_with_shares(struct lifecycle *l, struct seal *seal, bool migrate,
                               struct err *err)
 {
@@ -323,7 +306,7 @@ static int unseal_with_shares(struct lifecycle *l, struct seal *seal, bool migra
     forget_shares(l);
     if (result < 0)
         return -1;
-    TRY(root_key_of(l, seal, secret_str(&combined), &root_key, err));
+    TRY(unseal_root_key(l->settings->physical, seal, secret_str(&combined), &root_key, err));
     if (migrate) {
         pthread_mutex_lock(&l->mu);
         l->migration_key = secret_take(&combined);
@@ -384,29 +367,6 @@ int lifecycle_join(struct lifecycle *l, const struct join_target *targets, size_
     return asked <= 0 ? asked : join_with_seal(l, err);
 }
 
-static int check_share(struct str share, struct err *err)
-{
-    if (share.n < SHARE_MIN)
-        return err_set(err, ERR_BAD_REQUEST,
-                       "invalid key: key is shorter than minimum %d bytes", SHARE_MIN);
-    if (share.n > SHARE_MAX)
-        return err_set(err, ERR_BAD_REQUEST, "invalid key: key is longer than maximum %d bytes",
-                       SHARE_MAX);
-    return 0;
-}
-
-/* Must the caller say "migrate"? */
-static int check_migrate(enum migration state, bool migrate, struct err *err)
-{
-    if (migrate && state == MIGRATION_NONE)
-        return err_set(err, ERR_INTERNAL,
-                       "can't perform a seal migration, no migration seal found");
-    if (!migrate && state == MIGRATION_PENDING)
-        return err_set(err, ERR_INTERNAL,
-                       "migrate option not provided and seal migration is pending");
-    return 0;
-}
-
 static int keep_share(struct lifecycle *l, struct str share, struct err *err)
 {
     pthread_mutex_lock(&l->mu);
@@ -426,7 +386,7 @@ static int unseal_locked(struct lifecycle *l, struct str share, bool migrate, st
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     TRY(migration_now(l, &state, err));
-    TRY(check_migrate(state, migrate, err));
+    TRY(unseal_check_migrate(state, migrate, err));
     int found = lifecycle_people(l, a, &config, err), joins = 0;
     if (found == 0)
         found = joins = join_pending(l->join, a, &config, err);
@@ -434,7 +394,7 @@ static int unseal_locked(struct lifecycle *l, struct str share, bool migrate, st
         return -1;
     if (found == 0)
         return err_set(err, ERR_BAD_REQUEST, "Vault is not initialized");
-    TRY(check_share(share, err));
+    TRY(unseal_check_share(share, err));
     if (service_mode(l->service) != SERVICE_OFF || shares_hold(&l->given, share))
         return 0;
     if (state == MIGRATION_PENDING)
@@ -521,29 +481,6 @@ void lifecycle_unseal_by_itself(struct lifecycle *l)
     autounseal_wake(l->autounseal);
 }
 
-/* Write what is still as it was read, all at once. */
-static int store_renewed(struct lifecycle *l, const struct keychain_renewed *renewed, size_t n,
-                         struct err *err)
-{
-    struct storage_op ops[2];
-    size_t n_ops = 0;
-    for (size_t i = 0; i < n && i < ARRAY_LEN(ops); i++) {
-        AUTO(buf_free) struct buf now = { 0 };
-        if (renewed[i].after.n == 0)
-            continue;
-        TRY(storage_get(l->settings->physical, renewed[i].name, &now, err));
-        if (!str_eq(buf_str(&now), buf_str(&renewed[i].before)))
-            continue; /* a rekey came first, with the newest key */
-        ops[n_ops++] = (struct storage_op){ STORAGE_PUT, renewed[i].name,
-                                            buf_str(&renewed[i].after) };
-    }
-    if (n_ops == 0)
-        return 0;
-    TRY(storage_commit(l->settings->physical, ops, n_ops, err));
-    LOG(&lg, INFO, "upgraded stored keys to the newest key of the seal: entries=%zu", n_ops);
-    return 0;
-}
-
 static int renew_stored_keys(void *ctx, struct err *err)
 {
     struct lifecycle *l = ctx;
@@ -558,7 +495,7 @@ static int renew_stored_keys(void *ctx, struct err *err)
     struct keychain_renewed both[] = { root, recovery };
     int result = enter(l, err);
     if (result == 0)
-        result = store_renewed(l, both, ARRAY_LEN(both), err);
+        result = keychain_store_renewed(physical, both, ARRAY_LEN(both), err);
     return leave(l, result);
 }
 

@@ -22,8 +22,7 @@ struct cluster {
 
 /* ---- addresses ---- */
 
-/* host:port of a URL or of a bare address; empty: neither. */
-static struct str host_port(struct str addr)
+struct str cluster_host_port(struct str addr)
 {
     static const char *const schemes[] = { "https://", "http://" };
     for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
@@ -73,11 +72,11 @@ static int find_addresses(struct cluster *c, struct err *err)
     if (c->api_addr.n == 0 && l != NULL && !is_wildcard(l->address))
         c->api_addr = arena_printf(c->arena, "%s://" STR_FMT, l->tls_disable ? "http" : "https",
                                    STR_ARG(l->address));
-    c->cluster_addr = host_port(config->cluster_addr);
+    c->cluster_addr = cluster_host_port(config->cluster_addr);
     if (config->cluster_addr.n == 0 && l != NULL && !is_wildcard(listener_cluster_addr(c->arena, l)))
         c->cluster_addr = listener_cluster_addr(c->arena, l);
     if (c->cluster_addr.n == 0 && c->api_addr.n > 0)
-        c->cluster_addr = next_port(c->arena, host_port(c->api_addr));
+        c->cluster_addr = next_port(c->arena, cluster_host_port(c->api_addr));
     TRY(arena_check(c->arena, err));
     if (c->cluster_addr.n == 0 || str_rfind_byte(c->cluster_addr, ':') < 0)
         return err_set(err, ERR_BAD_REQUEST,

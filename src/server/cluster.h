@@ -37,5 +37,7 @@ int cluster_join(struct cluster *c, struct lifecycle *l, struct err *err) MUST_U
 
 /* "https://host:port" or empty, for people. */
 struct str cluster_shown_addr(const struct cluster *c);
+/* host:port of a URL, or of an address that is one already. */
+struct str cluster_host_port(struct str addr);
 
 #endif

@@ -2,9 +2,13 @@
 import base64
 import json
 import os
+import shutil
+import ssl
 import time
+import unittest
 
 from harness import Journey
+from journeys.tls_test import authority, certificate
 
 WAIT_S = 30
 
@@ -314,6 +318,71 @@ class AutoUnseal(Seals):
         self.assertIn("[ skip ] Check Autounseal Encryption", done.stdout)
 
 
+class Environment(Seals):
+    """What the seal "transit" takes from the environment."""
+
+    def test_the_environment_is_enough(self):
+        peer = self.peer()
+        server = self.sealed("")
+        server.environment = {"VAULT_SEAL_TYPE": "transit", "VAULT_ADDR": peer.address,
+                              "VAULT_TOKEN": self.token(peer),
+                              "VAULT_TRANSIT_SEAL_KEY_NAME": "unseal",
+                              "VAULT_TRANSIT_SEAL_MOUNT_PATH": "transit/"}
+        server.start()
+        self.init(server)
+        server.put("sys/mounts/kv", {"type": "kv"})
+        server.put("kv/a", {"b": "c"})
+        self.again(server)
+
+    def test_the_stanza_wins_for_address_and_token_the_environment_for_the_key(self):
+        peer = self.peer()
+        server = self.sealed(self.transit(peer, key="of-the-stanza"))
+        server.environment = {"VAULT_ADDR": "http://127.0.0.1:1", "VAULT_TOKEN": "s.none",
+                              "VAULT_TRANSIT_SEAL_KEY_NAME": "unseal"}
+        self.init(server.start())
+        self.assertIn("Transit Key Name: unseal", server.log_text())
+        self.assertIn(f"Transit Address: {peer.address}", server.log_text())
+
+
+@unittest.skipUnless(shutil.which("openssl"), "no openssl here")
+class Tls(Seals):
+    """A peer that wants to know who calls."""
+
+    def test_authority_and_client_certificate(self):
+        authority(self.dir, "ca")
+        authority(self.dir, "foreign")
+        certificate(self.dir, "server", "ca", 7001)
+        certificate(self.dir, "client", "ca", 7002)
+        trust = ssl.create_default_context(cafile=self.dir / "ca.crt")
+        trust.load_cert_chain(self.dir / "client.crt", self.dir / "client.key")
+        peer = self.server("peer", tls=trust, listener=(
+            f'tls_cert_file = "{self.dir}/server.crt"\n  tls_key_file = "{self.dir}/server.key"\n'
+            f'  tls_require_and_verify_client_cert = "true"\n'
+            f'  tls_client_ca_file = "{self.dir}/ca.crt"')).up()
+        peer.put("sys/mounts/transit", {"type": "transit"})
+        peer.put("transit/keys/unseal")
+        peer.put("sys/policy/unseal", {"policy": POLICY})
+        mine = (f' tls_client_cert = "{self.dir}/client.crt"\n'
+                f' tls_client_key = "{self.dir}/client.key"\n')
+        token = self.token(peer)
+        good = self.transit(peer, token=token, more=f' tls_ca_cert = "{self.dir}/ca.crt"\n{mine}')
+        server = self.up(good)
+        self.again(server)
+        for more, wrong in ((f' tls_ca_cert = "{self.dir}/foreign.crt"\n{mine}', "certificate"),
+                            (f' tls_ca_cert = "{self.dir}/ca.crt"\n', peer.address),
+                            (f' tls_ca_cert = "{self.dir}/ca.crt"\n{mine}'
+                             ' tls_server_name = "elsewhere"\n', "elsewhere")):
+            self.assertEqual(server.stop(), 0)
+            before = len(server.log_text())
+            self.configure(server, self.transit(peer, token=token, more=more))
+            server.start()
+            self.wait_log(server, "failed to unseal core", before)
+            self.assertIn(wrong, server.log_text()[before:])
+        self.configure(server, self.transit(peer, token=token,
+                                            more=f'{mine} tls_skip_verify = "true"\n'))
+        self.again(server)
+
+
 class StaticKey(Seals):
     """The seal "static"."""
 
@@ -529,6 +598,7 @@ class Migration(Seals):
         self.configure(server, off + self.transit(new))
         server.start()
         self.wait_log(server, "cannot auto-unseal during seal migration")
+        self.assertIn(f"Old Transit Address: {old.address}", server.log_text())
         self.migrate(server, server.recovery)
         self.again(server)                  # the disabled stanza is still there
         old.stop()
