@@ -18,7 +18,7 @@ static int ended_early(struct answer1 *a)
 /* What is received and not used up. */
 static struct str rest(const struct answer1 *a)
 {
-    return str_from(buf_str(a->in), a->at);
+    return a->in->n == 0 ? STR("") : str_from(buf_str(a->in), a->at);
 }
 
 /* Wipe what is used up and move the rest to the front. */

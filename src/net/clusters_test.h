@@ -1,4 +1,4 @@
-/* Clusters_test: what tests of links, cluster ports and forwarding share: members and their ports. */
+/* Clusters_test: what tests of links, cluster ports and forwarding share: members' certificates. */
 #ifndef NET_CLUSTERS_TEST_H
 #define NET_CLUSTERS_TEST_H
 

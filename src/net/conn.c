@@ -105,7 +105,7 @@ void conn_close(struct conn *c)
     enum conn_stage stage = c->stage;
     c->stage = CONN_CLOSED;
     wheel_remove(&c->loop->wheel, &c->due);
-    /* To another member goodbye means: no request of yours was begun (forwarder.c sends it anew). */
+    /* To a member goodbye means: no request of yours was begun (forwarder.c sends it anew). */
     bool under_way = c->site->cluster != NULL && c->holds > 1;
     if (c->tls != NULL && stage == CONN_OPEN && c->out == NULL && !under_way)
         tls_bye(c->tls);

@@ -31,7 +31,7 @@ struct http_request {
     struct str peer_addr;        /* IP as text, or "" on a Unix socket */
     int peer_port;
     bool tls;
-    struct strs peer_certs_der;  /* client's chain, leaf first */
+    struct strs peer_certs_der;  /* client's chain, leaf first; empty on a cluster port */
     struct str member;           /* on a cluster port: which member sent it; empty: a client */
     const struct http_listener *listener;
 };
@@ -116,7 +116,8 @@ struct http_listener_config {
     void *user;                      /* for the handler: http_listener_user */
     /*
      * A cluster port: TLS with these credentials (of both sides) and no others; connections that
-     * agreed on ${forward_alpn} carry requests, all others go to ${takeover}, which owns the link.
+     * agreed on ${forward_alpn} carry requests, all others go to ${takeover}, which owns the link,
+     * is called on a loop's thread and must not block.  ${alpn} lives as long as the link.
      */
     struct link_creds *creds;        /* NULL: a port for clients; outlives the server */
     const char *forward_alpn;
@@ -124,8 +125,8 @@ struct http_listener_config {
     void (*takeover)(void *takeover_ctx, struct str alpn, struct link *link);
     void *takeover_ctx;
     /*
-     * Whose body may be of any size and is spooled to a file in ${spool_dir} (unlinked at once, mode
-     * 0600).  NULL: nobody's.  The loops' threads.
+     * Whose body may be of any size and is spooled to a file in ${spool_dir} (unlinked at once,
+     * mode 0600); the read timeout is then for standing still.  NULL: nobody's.  The loops' threads.
      */
     bool (*spools)(struct str method, struct str path);
     const char *spool_dir;

@@ -22,8 +22,9 @@
 #include "net/tls.h"
 
 enum {
-    KEEPALIVE_S = 15, /* a member that vanished is noticed in a minute */
+    KEEPALIVE_S = 15, /* a member that vanished is noticed in a minute, */
     KEEPALIVE_TRIES = 3,
+    UNHEARD_MS = 60 * 1000, /* also when it owes us acknowledgements */
     ADDR_TEXT = INET6_ADDRSTRLEN + 10,
 };
 
@@ -450,12 +451,13 @@ static void link_drop(struct link **l)
 
 static void set_socket_options(int fd)
 {
-    int on = 1, after = KEEPALIVE_S, tries = KEEPALIVE_TRIES;
+    int on = 1, after = KEEPALIVE_S, tries = KEEPALIVE_TRIES, unheard = UNHEARD_MS;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after, sizeof after);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &after, sizeof after);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof tries);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unheard, sizeof unheard);
 }
 
 static void addr_text(const char *ip, int port, char out[ADDR_TEXT])

@@ -33,7 +33,7 @@ struct link; /* one thread at a time, but link_shut: any */
 /*
  * Connect to host:port within ${timeout_ms}.  -1: ERR_UPSTREAM says what failed and what to do:
  * refused, unknown host, certificate not of this cluster, expired or not yet valid (whose clock?),
- * ALPN refused.
+ * ALPN refused.  The look-up of a name is the system's and has its own time.
  */
 int link_dial(struct link_creds *c, struct str addr, const char *alpn, int timeout_ms,
               struct link **out, struct err *err) MUST_USE;
