@@ -22,7 +22,9 @@ struct http_request {
     const struct http_header *headers;
     size_t n_headers;
     struct str body;
-    int body_fd;                 /* the body, spooled to an unlinked file; -1: it is in ${body} */
+    /* The body, spooled to a nameless file, at its start; closed with the exchange.  -1: it is in
+     * ${body} (also when a request that spools came without one). */
+    int body_fd;
     bool body_too_large;         /* the body passed the listener's limit and was dropped */
     bool http2;
     /* Of the connection. */
@@ -74,6 +76,8 @@ void http_offload(struct http_exchange *x, void (*work)(void *ctx, struct http_e
 void http_stream_begin(struct http_exchange *x, const struct http_reply *head);
 int http_stream_write(struct http_exchange *x, struct str bytes) MUST_USE;
 void http_stream_end(struct http_exchange *x);
+/* Instead of http_stream_end: the rest cannot be had; the client sees that it was cut off. */
+void http_stream_abort(struct http_exchange *x);
 
 /* Whose PROXY header counts, and what becomes of others that connect. */
 enum http_proxy {
