@@ -101,6 +101,7 @@ int frame_write(const struct frame *f, struct entry *const *entries, size_t n, s
     case FRAME_REMOVED:
     case FRAME_ASK:
     case FRAME_ANSWER:
+    case FRAME_LEAVE:
     case FRAME_END:
     case FRAME_SNAPSHOT:
         add64(out, f->id);
@@ -268,6 +269,7 @@ static int take_body(struct cursor *c, struct frame *f, struct err *err)
     case FRAME_REMOVED:
     case FRAME_ASK:
     case FRAME_ANSWER:
+    case FRAME_LEAVE:
     case FRAME_END:
     case FRAME_SNAPSHOT:
         f->id = take64(c);
@@ -287,7 +289,7 @@ int frame_read(struct str body, struct frame *out, struct err *err)
     *out = (struct frame){ 0 };
     uint8_t type = (uint8_t)take_number(&c, 1);
     out->flags = (uint8_t)take_number(&c, 1);
-    if (type < FRAME_HELLO || type > FRAME_END)
+    if (type < FRAME_HELLO || type > FRAME_LEAVE)
         return corrupt(err);
     out->type = (enum frame_type)type;
     int rc = take_body(&c, out, err);

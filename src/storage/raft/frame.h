@@ -22,6 +22,7 @@ enum frame_type {
     FRAME_ANSWER = 5,
     FRAME_SNAPSHOT = 6, /* a whole store begins: the leader's term as id, its mark in bytes */
     FRAME_ENTRIES = 7,  /* of it: batches, as a payload */
+    FRAME_LEAVE = 9,    /* take me out of the cluster */
     FRAME_END = 8,      /* of it: the number of entries, as id */
 };
 
@@ -42,7 +43,7 @@ struct frame {
     uint64_t echo;   /* newest time of the receiver's that the sender has seen */
     uint64_t grant;  /* ms; lease.h */
     uint64_t last, last_term, applied; /* the sender's log and store */
-    /* FRAME_ASK, FRAME_ANSWER, FRAME_REMOVED, FRAME_SNAPSHOT, FRAME_END */
+    /* FRAME_ASK, FRAME_ANSWER, FRAME_REMOVED, FRAME_LEAVE, FRAME_SNAPSHOT, FRAME_END */
     uint64_t id, index;
     struct str bytes; /* borrowed */
 };

@@ -84,7 +84,7 @@ static int prepare(struct node *n, const struct mark *mark, struct err *err)
     n->changed_role = n->changed_conf = true;
     n->compacted = wal_first(n->o.wal) - 1;
     if (mark != NULL) {
-        atomic_store(&n->applied, mark->index);
+        atomic_store(&n->o.gauge->applied, mark->index);
         n->applied_index = mark->index;
         n->applied_term = mark->term;
         n->restore_open = mark->restore;
@@ -93,7 +93,6 @@ static int prepare(struct node *n, const struct mark *mark, struct err *err)
     return node_start_engine(n, mark, err);
 }
 
-/* Parts that others call into end last. */
 static void release(struct node *n)
 {
     transport_free(n->transport);
@@ -115,6 +114,18 @@ static void release(struct node *n)
     free(n);
 }
 
+/* The parts' threads, those first that call into the others. */
+static void end_parts(struct node *n)
+{
+    transport_close(n->transport);
+    shipment_free(n->shipment);
+    applier_free(n->applier);
+    journal_free(n->journal);
+    n->shipment = NULL;
+    n->applier = NULL;
+    n->journal = NULL;
+}
+
 int node_new(const struct node_options *options, const struct mark *mark, struct node **out,
              struct err *err)
 {
@@ -128,6 +139,7 @@ int node_new(const struct node_options *options, const struct mark *mark, struct
         rc = err_set(err, ERR_NOMEM, "raft: no thread for the node");
     if (rc < 0) {
         n->ended = n->closing = true;
+        end_parts(n);
         release(n);
         return -1;
     }
@@ -150,10 +162,8 @@ static void drop_events(struct node *n)
     }
 }
 
-void node_free(struct node *n)
+void node_stop(struct node *n)
 {
-    if (n == NULL)
-        return;
     pthread_mutex_lock(&n->mu);
     n->closing = true;
     pthread_cond_signal(&n->wake);
@@ -163,7 +173,14 @@ void node_free(struct node *n)
     pthread_join(n->thread, NULL);
     drop_events(n);
     waiters_fail_queued(n->waiters, ERR_STANDBY, "this node has left the cluster's contest");
-    release(n);
+    end_parts(n);
+    atomic_store(&n->o.gauge->read_until, 0);
+}
+
+void node_free(struct node *n)
+{
+    if (n != NULL)
+        release(n);
 }
 
 /* ---- writing ---- */
@@ -195,16 +212,16 @@ void node_leader(struct node *n, struct ha_leader *out)
     pthread_mutex_unlock(&n->mu);
 }
 
-bool node_may_read(struct node *n)
+bool node_may_read(const struct node_gauge *g)
 {
-    return atomic_load(&n->read_until) > node_now_ms() &&
-           atomic_load(&n->applied) >= atomic_load(&n->need_read);
+    return atomic_load(&g->read_until) > node_now_ms() &&
+           atomic_load(&g->applied) >= atomic_load(&g->need);
 }
 
 void node_index(struct node *n, uint64_t *committed, uint64_t *applied)
 {
-    *committed = atomic_load(&n->committed);
-    *applied = atomic_load(&n->applied);
+    *committed = atomic_load(&n->o.gauge->committed);
+    *applied = atomic_load(&n->o.gauge->applied);
 }
 
 void node_status(struct node *n, struct raftstore_status *out)
@@ -239,7 +256,7 @@ static uint64_t after(int ms)
 int node_wait_applied(struct node *n, uint64_t index, int ms, struct err *err)
 {
     uint64_t until = after(ms);
-    if (atomic_load(&n->applied) >= index)
+    if (atomic_load(&n->o.gauge->applied) >= index)
         return 0;
     pthread_mutex_lock(&n->mu);
     while (n->applied_index < index && wait_changed(n, until))
@@ -291,7 +308,7 @@ static bool take_answer(struct node *n, uint64_t id, uint64_t *index)
     return false;
 }
 
-enum { ASK_AGAIN_MS = 150 };
+enum { ASK_AGAIN_MS = 150, LEAVE_MS = 10000 };
 
 /* 1: the leader's answer; 0: none in time. Under mu. */
 static int await_answer(struct node *n, uint64_t id, uint64_t until, uint64_t *index)
@@ -385,18 +402,44 @@ int node_members(struct node *n, struct arena *a, struct raft_members *out, stru
     return arena_check(a, err);
 }
 
+/*
+ * A leader that is to go hands over first; then it asks whoever leads to take it out, until it
+ * hears that it is no member any more.
+ */
+int node_leave(struct node *n, struct err *err)
+{
+    uint64_t until = after(LEAVE_MS);
+    TRY(node_step_down(n, err));
+    while (!atomic_load(&n->removed) && node_now_ms() < until) {
+        struct frame f = { .type = FRAME_LEAVE };
+        pthread_mutex_lock(&n->mu);
+        struct ha_leader leader = n->leader;
+        pthread_mutex_unlock(&n->mu);
+        if (leader.known && !leader.self &&
+            member_text(str_of(leader.id), str_of(leader.cluster_addr), f.m.peer, err) == 0)
+            transport_send(n->transport, &f);
+        pthread_mutex_lock(&n->mu);
+        uint64_t again = after(ASK_AGAIN_MS);
+        while (!atomic_load(&n->removed) && wait_changed(n, again))
+            ;
+        bool closing = n->closing;
+        pthread_mutex_unlock(&n->mu);
+        if (closing)
+            break;
+    }
+    return atomic_load(&n->removed)
+               ? 0
+               : err_set(err, ERR_TIMEOUT, "the new leader did not take this node out in time");
+}
+
 int node_step_down(struct node *n, struct err *err)
 {
-    char self[HA_NAME_MAX];
     TRY(node_hand_over(n, err));
     uint64_t until = after((int)(4 * n->o.election_ms));
     pthread_mutex_lock(&n->mu);
-    memcpy(self, n->o.id.p, n->o.id.n);
-    self[n->o.id.n] = 0;
-    while ((!n->leader.known || n->leads) && (n->handing_over || !n->leads) &&
-           wait_changed(n, until))
+    while ((n->leads ? n->handing_over : !n->leader.known) && wait_changed(n, until))
         ;
-    bool over = !n->leads && n->leader.known && strcmp(n->leader.id, self) != 0;
+    bool over = !n->leads && n->leader.known;
     pthread_mutex_unlock(&n->mu);
     if (over)
         return 0;

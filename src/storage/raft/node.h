@@ -5,6 +5,8 @@
 #ifndef STORAGE_RAFT_NODE_H
 #define STORAGE_RAFT_NODE_H
 
+#include <stdatomic.h>
+
 #include "net/link.h"
 #include "storage/ha.h"
 #include "storage/raft/mark.h"
@@ -12,6 +14,14 @@
 #include "storage/raft/wal.h"
 
 struct node; /* any thread */
+
+/* What is read without a lock; outlives the node. */
+struct node_gauge {
+    atomic_uint_fast64_t read_until; /* ms, of node_now_ms */
+    atomic_uint_fast64_t need;       /* the store must be as far for that */
+    atomic_uint_fast64_t applied, committed;
+};
+bool node_may_read(const struct node_gauge *g);
 
 struct node_options {
     struct storage *state; /* borrowed, as all below */
@@ -24,6 +34,7 @@ struct node_options {
     uint64_t snapshot_threshold, trailing;
     size_t entry_bytes;    /* one entry takes waiting batches up to this */
     struct ha_events events;
+    struct node_gauge *gauge;
     /* This node has been removed from the cluster: told once. */
     void (*removed)(void *ctx);
     /* The store is void until a snapshot has come (false: it has come). */
@@ -34,7 +45,9 @@ struct node_options {
 /* ${mark}: where the store is; NULL: it is empty, and a leader is awaited. */
 int node_new(const struct node_options *options, const struct mark *mark, struct node **out,
              struct err *err) MUST_USE;
-/* No event comes after it has returned. */
+/* Whoever waits is told that it is over; no event comes after it has returned. */
+void node_stop(struct node *n);
+/* Nobody may use it any more. */
 void node_free(struct node *n);
 
 /* Batches as a payload without its kind (entry_add_batch). */
@@ -44,7 +57,6 @@ int node_commit(struct node *n, struct str payload, struct err *err) MUST_USE;
 void node_leader(struct node *n, struct ha_leader *out);
 int node_settle(struct node *n, struct err *err) MUST_USE;
 int node_step_down(struct node *n, struct err *err) MUST_USE;
-bool node_may_read(struct node *n);
 void node_index(struct node *n, uint64_t *committed, uint64_t *applied);
 int node_wait_applied(struct node *n, uint64_t index, int ms, struct err *err) MUST_USE;
 int node_catch_up(struct node *n, int ms, struct err *err) MUST_USE;

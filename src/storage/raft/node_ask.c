@@ -265,10 +265,3 @@ int node_hand_over(struct node *n, struct err *err)
     struct ask a = { .work = begin_transfer };
     return ask(n, &a, err);
 }
-
-/* A leader that removes itself hands over first; whoever leads then sees the entry through. */
-int node_leave(struct node *n, struct err *err)
-{
-    struct ask a = { .work = change, .change = NODE_REMOVE, .id = n->o.id };
-    return ask(n, &a, err);
-}

@@ -76,7 +76,7 @@ struct node {
     uint64_t granted_until;   /* we may read, by our clock */
 
     /* Read by any thread. */
-    atomic_uint_fast64_t read_until, need, applied, committed, conf_index;
+    atomic_uint_fast64_t conf_index;
     atomic_bool removed;
 
     pthread_mutex_t mu;
@@ -105,7 +105,19 @@ void node_wake(struct node *n);
 /* Give the thread something; dropped when it has ended. */
 void node_post(struct node *n, struct node_event *e);
 
+/* ---- node.c ---- */
+
+int node_leave(struct node *n, struct err *err) MUST_USE;
+
+/* ---- node_ask.c: work of other threads done by the node's ---- */
+
+/* Begin to hand the leadership over. */
+int node_hand_over(struct node *n, struct err *err) MUST_USE;
+
 /* ---- node_step.c: the thread ---- */
+
+/* A message to every member, with what there is to tell. */
+void node_tell_members(struct node *n, const struct engine_view *v);
 
 void *node_run(void *node);
 /* Callbacks of the parts, by their threads. */

@@ -94,14 +94,14 @@ void node_on_decided(void *ctx, uint64_t index, uint64_t term)
 {
     struct node *n = ctx;
     /* Whoever is told may look at once. */
-    atomic_store(&n->applied, index);
+    atomic_store(&n->o.gauge->applied, index);
     waiters_decided(n->waiters, index, term);
 }
 
 void node_on_applied(void *ctx, const struct mark *mark)
 {
     struct node *n = ctx;
-    atomic_store(&n->applied, mark->index);
+    atomic_store(&n->o.gauge->applied, mark->index);
     pthread_mutex_lock(&n->mu);
     n->applied_index = mark->index;
     n->applied_term = mark->term;
@@ -128,7 +128,7 @@ static void begin_anew(struct node *n)
                     "again from the leader");
     tail_reset(n->tail);
     n->o.voided(n->o.ctx, true);
-    atomic_store(&n->applied, 0);
+    atomic_store(&n->o.gauge->applied, 0);
     if (journal_reset(n->journal, 1, &err) < 0 ||
         applier_install(n->applier, NULL, &void_mark, &err) < 0 ||
         node_start_engine(n, NULL, &err) < 0)
@@ -263,7 +263,7 @@ static void send_message(struct node *n, const struct engine_message *m,
                          const struct engine_view *v)
 {
     struct frame f = { .type = FRAME_MESSAGE, .m = *m, .sent = n->now_ms, .last = v->last,
-                       .applied = atomic_load(&n->applied) };
+                       .applied = atomic_load(&n->o.gauge->applied) };
     struct raft_append_entries *a = &f.m.m.append_entries;
     uint64_t number = m->m.server_id;
     f.last_term = term_of(n, v->last);
@@ -283,26 +283,38 @@ static void send_message(struct node *n, const struct engine_message *m,
     transport_send(n->transport, &f);
 }
 
+static void send_plain(struct node *n, const struct raft_server *s, const struct engine_view *v)
+{
+    uint64_t match = engine_match(n->engine, s->id);
+    struct engine_message m = { .m.type = RAFT_APPEND_ENTRIES, .m.server_id = s->id };
+    struct raft_append_entries *a = &m.m.append_entries;
+    memcpy(m.peer, s->address, strnlen(s->address, MEMBER_TEXT_MAX - 1));
+    a->term = v->term;
+    a->prev_log_index = match;
+    a->prev_log_term = term_of(n, match);
+    a->leader_commit = atomic_load(&n->o.gauge->applied);
+    if (a->prev_log_term != 0)
+        send_message(n, &m, v);
+}
+
+void node_tell_members(struct node *n, const struct engine_view *v)
+{
+    for (unsigned i = 0; i < v->conf->n; i++)
+        if (v->conf->servers[i].id != n->number)
+            send_plain(n, &v->conf->servers[i], v);
+}
+
 /* Followers learn what has become visible with the next entries, or at once when none are due. */
 static void tell_commit(struct node *n, const struct engine_view *v)
 {
-    uint64_t applied = atomic_load(&n->applied);
+    uint64_t applied = atomic_load(&n->o.gauge->applied);
     if (v->state != RAFT_LEADER || waiters_flying(n->waiters) > 0)
         return;
     for (unsigned i = 0; i < v->conf->n; i++) {
         const struct raft_server *s = &v->conf->servers[i];
         uint64_t match = engine_match(n->engine, s->id);
-        struct engine_message m = { .m.type = RAFT_APPEND_ENTRIES, .m.server_id = s->id };
-        if (s->id == n->number || match < applied || peer_of(n, s->id)->told >= applied)
-            continue;
-        size_t len = strnlen(s->address, MEMBER_TEXT_MAX - 1);
-        memcpy(m.peer, s->address, len);
-        m.m.append_entries.term = v->term;
-        m.m.append_entries.prev_log_index = match;
-        m.m.append_entries.prev_log_term = term_of(n, match);
-        m.m.append_entries.leader_commit = applied;
-        if (m.m.append_entries.prev_log_term != 0)
-            send_message(n, &m, v);
+        if (s->id != n->number && match >= applied && peer_of(n, s->id)->told < applied)
+            send_plain(n, s, v);
     }
 }
 
@@ -341,7 +353,7 @@ static void install(struct node *n)
     struct err err = { 0 };
     struct staging *s = n->arrived;
     n->arrived = NULL;
-    atomic_store(&n->need, UINT64_MAX);
+    atomic_store(&n->o.gauge->need, UINT64_MAX);
     tail_reset(n->tail);
     if (s == NULL)
         err_set(&err, ERR_INTERNAL, "raft: no store to install");
@@ -359,7 +371,7 @@ static void carry_out(struct node *n)
     n->todo = (struct engine_todo){ 0 };
     engine_look(n->engine, &v);
     if (!todo.install)
-        atomic_store(&n->need, v.last);
+        atomic_store(&n->o.gauge->need, v.last);
     int rc = 0;
     for (size_t i = 0; i < todo.n_pieces && rc == 0; i++)
         rc = append_piece(n, &todo.pieces[i], todo.seq - (todo.n_pieces - 1 - i), &err);
@@ -474,6 +486,22 @@ static void take_asker(struct node *n, const struct frame *f)
     memcpy(a->peer, f->m.peer, sizeof a->peer);
 }
 
+/* A leader that has handed over to us. */
+static void let_go(struct node *n, uint64_t number)
+{
+    AUTO(buf_free) struct buf text = { 0 };
+    AUTO(member_clear) struct raft_configuration c = { 0 };
+    struct err err = { 0 };
+    struct engine_view v;
+    engine_look(n->engine, &v);
+    if (v.state != RAFT_LEADER || v.conf_pending || member_of(v.conf, number) == NULL ||
+        member_without(v.conf, number, &c, &err) < 0 || member_encode(&c, &text, &err) < 0)
+        return;
+    struct entry *e = entry_new(0, 0, RAFT_CHANGE, buf_str(&text));
+    if (e != NULL && engine_submit(n->engine, n->now_ms, e, &n->todo, &err) < 0)
+        LOG(&lg, WARN, "a node that wants to leave could not be taken out: error=%s", err.msg);
+}
+
 static void take_frame(struct node *n, struct frame *f)
 {
     uint64_t number = member_number_of_text(f->m.peer);
@@ -494,6 +522,10 @@ static void take_frame(struct node *n, struct frame *f)
         break;
     case FRAME_ANSWER:
         take_answer(n, f);
+        break;
+    case FRAME_LEAVE:
+        if (!tell_removed(n, f, number, 0))
+            let_go(n, number);
         break;
     case FRAME_SNAPSHOT:
     case FRAME_ENTRIES:
@@ -868,7 +900,7 @@ static void answer_askers(struct node *n, bool settled, uint64_t until)
     for (size_t i = 0; i < n->n_askers; i++) {
         struct node_asker *a = &n->askers[i];
         if (settled && until > n->now_ms)
-            answer(n, a, atomic_load(&n->applied), false);
+            answer(n, a, atomic_load(&n->o.gauge->applied), false);
         else if (!n->was_leader)
             answer(n, a, 0, true);
         else if (n->now_ms - a->at_ms < ASK_MS)
@@ -909,7 +941,7 @@ static void tidy(struct node *n, const struct engine_view *v)
 
 static void compact(struct node *n)
 {
-    uint64_t applied = atomic_load(&n->applied);
+    uint64_t applied = atomic_load(&n->o.gauge->applied);
     if (n->syncing || n->installing || n->restore_seen != 0 ||
         applied < n->compacted + n->o.snapshot_threshold)
         return;
@@ -964,9 +996,9 @@ static void publish(struct node *n, const struct engine_view *v, uint64_t until)
     if (n->watchers > 0)
         pthread_cond_broadcast(&n->changed);
     pthread_mutex_unlock(&n->mu);
-    atomic_store(&n->committed, v->committed);
+    atomic_store(&n->o.gauge->committed, v->committed);
     atomic_store(&n->conf_index, v->conf_index);
-    atomic_store(&n->read_until, leads ? settled ? until : 0 : n->granted_until);
+    atomic_store(&n->o.gauge->read_until, leads ? settled ? until : 0 : n->granted_until);
     n->changed_role = n->changed_conf = false;
     answer_askers(n, settled, until);
     if (tell && n->o.events.role_changed != NULL)
@@ -981,7 +1013,7 @@ static void publish_nothing(struct node *n)
     bool tell = n->changed_role;
     lease_follow(&n->lease);
     n->was_leader = false;
-    atomic_store(&n->read_until, 0);
+    atomic_store(&n->o.gauge->read_until, 0);
     pthread_mutex_lock(&n->mu);
     tell |= n->leader.known || n->leads;
     n->leader = (struct ha_leader){ .term = n->term };

@@ -33,7 +33,8 @@ struct transport_options {
 
 int transport_new(const struct transport_options *options, struct transport **out,
                   struct err *err) MUST_USE;
-/* Ends all links and waits for their threads: no call comes after it. */
+/* Ends all links and waits for their threads: no call comes after it, nothing is sent. */
+void transport_close(struct transport *t);
 void transport_free(struct transport *t);
 
 /*
