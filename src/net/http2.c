@@ -320,6 +320,8 @@ static void begin_spool(struct h2stream *st)
     if (site->spools == NULL || st->heads_too_big || !split_target(req))
         return;
     exchange_introduce(st->x);
+    req->headers = st->headers;
+    req->n_headers = st->n_headers;
     if (!site->spools(req))
         return;
     st->spools = true;
