@@ -265,6 +265,19 @@ static int migration_now(struct lifecycle *l, enum migration *out, struct err *e
     return 0;
 }
 
+/* Older stores lack it; lifecycle_seal_encrypt needs it.  Where this node may not write, another. */
+static void keep_kek(struct lifecycle *l, struct str kek)
+{
+    AUTO(buf_free) struct buf found = { 0 };
+    struct err err = { 0 };
+    struct storage *inside = barrier_storage(l->barrier);
+    int there = storage_get(inside, KEYCHAIN_KEK, &found, &err);
+    if (there == 0)
+        there = storage_put(inside, KEYCHAIN_KEK, kek, &err);
+    if (there < 0)
+        LOG(&lg, DEBUG, "key-encryption key not kept: error=%s", err.msg);
+}
+
 /* Enough shares: open everything.  They are forgotten whatever happens. */
 static int unseal_with_shares(struct lifecycle *l, struct seal *seal, bool migrate,
                               struct err *err)
@@ -278,10 +291,13 @@ static int unseal_with_shares(struct lifecycle *l, struct seal *seal, bool migra
     TRY(unseal_root_key(l->settings->physical, seal, secret_str(&combined), &root_key, err));
     if (migrate)
         l->migration_key = secret_take(&combined);
-    result = open_store(l, secret_str(&root_key), err);
-    if (result < 0)
+    if (open_store(l, secret_str(&root_key), err) < 0) {
         secret_free(&l->migration_key);
-    return result;
+        return -1;
+    }
+    if (seal == NULL && !migrate)
+        keep_kek(l, secret_str(&combined));
+    return 0;
 }
 
 static int keep_share(struct lifecycle *l, struct str share, struct err *err)

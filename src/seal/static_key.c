@@ -178,4 +178,6 @@ static int static_open(const struct seal_stanza *stanza, struct seal **out, stru
     return 0;
 }
 
-const struct seal_kind seal_static_key = { "static", static_open };
+static const char *const options[] = { "current_key", "current_key_id", "previous_key",
+                                       "previous_key_id", NULL };
+const struct seal_kind seal_static_key = { "static", options, static_open };

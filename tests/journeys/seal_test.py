@@ -3,6 +3,7 @@ import base64
 import json
 import os
 import shutil
+import signal
 import ssl
 import time
 import unittest
@@ -170,6 +171,22 @@ class AutoUnseal(Seals):
         server.wait_active()
         self.assertEqual(server.get("kv/a").data, {"b": "c"})
 
+    def test_a_peer_that_hangs_holds_up_nobody(self):
+        peer = self.peer()
+        server = self.up(self.transit(peer))
+        self.assertEqual(server.stop(), 0)
+        peer.process.send_signal(signal.SIGSTOP)
+        try:
+            server.start()
+            began = time.monotonic()
+            while time.monotonic() < began + 1:
+                self.assertTrue(self.status(server)["sealed"])
+                self.assertEqual(server.request("GET", "sys/health", token="").status, 503)
+            self.assertLess(time.monotonic(), began + 3)
+        finally:
+            peer.process.send_signal(signal.SIGCONT)
+        server.wait_active()
+
     def test_an_init_without_the_peer_is_refused_and_can_be_made_later(self):
         peer = self.peer()
         server = self.sealed(self.transit(peer)).start()
@@ -336,10 +353,13 @@ class Environment(Seals):
 
     def test_the_stanza_wins_for_address_and_token_the_environment_for_the_key(self):
         peer = self.peer()
-        server = self.sealed(self.transit(peer, key="of-the-stanza"))
+        server = self.sealed(self.transit(peer, key="of-the-stanza",
+                                          more=' what_is_this = "1"\n'))
         server.environment = {"VAULT_ADDR": "http://127.0.0.1:1", "VAULT_TOKEN": "s.none",
                               "VAULT_TRANSIT_SEAL_KEY_NAME": "unseal"}
         self.init(server.start())
+        self.assertIn("unknown key in a seal stanza: seal=transit key=what_is_this",
+                      server.log_text())
         self.assertIn("Transit Key Name: unseal", server.log_text())
         self.assertIn(f"Transit Address: {peer.address}", server.log_text())
 
