@@ -195,16 +195,46 @@ int lifecycle_seal_config_text(struct lifecycle *l, struct arena *a, struct str 
 
 /* ---- going active ---- */
 
-/* The store's seal becomes the configured one before anybody uses the store. */
+/* As far as is known without a call to another server. */
+static int migration_state(struct lifecycle *l, enum migration *out, struct err *err)
+{
+    TRY(migrate_seal_state(l->settings, out, err));
+    int known = atomic_load(&l->migration);
+    if (*out == MIGRATION_UNSURE)
+        *out = (enum migration)known;
+    return 0;
+}
+
+/* The same, by a try where only a try tells: what is done stays so, what is pending may be done. */
+static int migration_now(struct lifecycle *l, enum migration *out, struct err *err)
+{
+    TRY(migrate_seal_state(l->settings, out, err));
+    if (*out != MIGRATION_UNSURE)
+        return 0;
+    if (atomic_load(&l->migration) == MIGRATION_DONE)
+        *out = MIGRATION_DONE;
+    else
+        TRY(migrate_seal_try(l->settings, out, err));
+    atomic_store(&l->migration, *out);
+    return 0;
+}
+
+/*
+ * The store's seal becomes the configured one before anybody uses the store; unless another node
+ * saw to it, after this one had got the shares.
+ */
 static int finish_migration(struct lifecycle *l, struct err *err)
 {
+    enum migration state;
     if (l->migration_key.n == 0)
         return 0;
-    int result = migrate_seal(l->settings, l->barrier, secret_str(&l->migration_key), err);
-    secret_free(&l->migration_key);
-    if (result == 0)
-        atomic_store(&l->migration, MIGRATION_DONE);
-    return result;
+    AUTO(secret_free) struct secret key = secret_take(&l->migration_key);
+    TRY(migration_now(l, &state, err));
+    if (state != MIGRATION_PENDING)
+        return 0;
+    TRY(migrate_seal(l->settings, l->barrier, secret_str(&key), err));
+    atomic_store(&l->migration, MIGRATION_DONE);
+    return 0;
 }
 
 static int go_active(struct lifecycle *l, struct err *err)
@@ -234,38 +264,18 @@ static void go_sealed(struct lifecycle *l)
 /* The root key is known: open everything. */
 static int open_store(struct lifecycle *l, struct str root_key, struct err *err)
 {
+    struct err why = { 0 };
     TRY(barrier_unseal(l->barrier, root_key, err));
-    if (go_active(l, err) < 0) {
-        LOG(&lg, ERROR, "post-unseal setup failed: error=%s", err->msg);
-        barrier_seal(l->barrier);
-        return -1;
-    }
-    return 0;
+    if (go_active(l, &why) == 0)
+        return 0;
+    LOG(&lg, ERROR, "post-unseal setup failed: error=%s", why.msg);
+    barrier_seal(l->barrier);
+    return err_set(err, why.code, "%s", why.msg);
 }
 
 /* ---- unsealing by people ---- */
 
-static int migration_state(struct lifecycle *l, enum migration *out, struct err *err)
-{
-    TRY(migrate_seal_state(l->settings, out, err));
-    int known = atomic_load(&l->migration);
-    if (*out == MIGRATION_UNSURE)
-        *out = (enum migration)known;
-    return 0;
-}
-
-/* The same, by a try where only a try tells. */
-static int migration_now(struct lifecycle *l, enum migration *out, struct err *err)
-{
-    TRY(migration_state(l, out, err));
-    if (*out != MIGRATION_UNSURE)
-        return 0;
-    TRY(migrate_seal_try(l->settings, out, err));
-    atomic_store(&l->migration, *out);
-    return 0;
-}
-
-/* Older stores lack it; lifecycle_seal_encrypt needs it.  Where this node may not write, another. */
+/* Older stores lack it; lifecycle_seal_encrypt needs it.  Who may not write leaves it to others. */
 static void keep_kek(struct lifecycle *l, struct str kek)
 {
     AUTO(buf_free) struct buf found = { 0 };

@@ -1,4 +1,4 @@
-/* The renewing thread: a call, a wait that can be ended, and so on until there is no sense in it. */
+/* The renewing thread: a call, a wait that can be ended, and so on until it makes no sense. */
 #include "seal/renewal.h"
 
 #include <pthread.h>

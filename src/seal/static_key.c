@@ -133,8 +133,8 @@ static int decode(struct arena *a, struct str value, struct secret *out, struct 
     if ((text.n == 2 * KEY_LEN && hex_decode(a, text, &key, NULL) == 0)
         || (base64_decode(a, text, &key, NULL) == 0 && key.n == KEY_LEN))
         return secret_set(out, key, err);
-    return err_set(err, ERR_BAD_REQUEST, "a key of %d bytes expected, as it is, in hex or in base64",
-                   KEY_LEN);
+    return err_set(err, ERR_BAD_REQUEST,
+                   "a key of %d bytes expected, as it is, in hex or in base64", KEY_LEN);
 }
 
 static int read_key(const struct seal_stanza *stanza, const char *id_name, const char *key_name,
