@@ -17,6 +17,16 @@ WAIT_S = 30
 POLICY = ('path "transit/encrypt/unseal*" { capabilities = ["update"] }\n'
           'path "transit/decrypt/unseal*" { capabilities = ["update"] }\n')
 
+# An OpenPGP key that nobody uses, and its fingerprint.
+PGP_KEY = ("mDMEXg1dpRYJKwYBBAHaRw8BAQdA2Pk+jRLsx9NUo0C1GqYQELciot8noBastke4lhrg9oq0F1Rlc3Qg"
+           "PHRlc3RAZXhhbXBsZS5jb20+iJAEExYIADgWIQSmqf9yiXUlA5igaFYaJwTRGdvFzgUCXg1dpQIbAQUL"
+           "CQgHAgYVCgkICwIEFgIDAQIeAQIXgAAKCRAaJwTRGdvFzgJRAP9Hvf8nK5gpePiQmjCRmDSMibRqiuR1"
+           "RrXfzThsA22RvwD9GyGZCMbsExA+AHsZU2AfhMk58oyZ2tQsy4vVuQeJsgu4OAReDV2lEgorBgEEAZdV"
+           "AQUBAQdA58Tt22VakRqABR81QEBsG3Wlbu/bOmWiCi5c7lkoC38DAQgHiHgEGBYIACAWIQSmqf9yiXUl"
+           "A5igaFYaJwTRGdvFzgUCXg1dpQIbDAAKCRAaJwTRGdvFzhAAAP9cZrblhcPSDdvcFppuSZfEWFczlp0J"
+           "GFhxlrAtuWs0vgEAiGuBUBkC5cK0zw8APEoNdpjFI4IVbtoF8ueAO8D5/gc=")
+FINGERPRINT = "a6a9ff728975250398a068561a2704d119dbc5ce"
+
 
 def spoilt(key):
     """A share of the right form that is none."""
@@ -532,6 +542,24 @@ class RecoveryKeys(Seals):
         self.assertEqual((done["complete"], done["keys"], done["keys_base64"]), (True, [], []))
         self.again(self.one)
         self.assertTrue(self.root(self.one.recovery[:2]).body["complete"])
+
+    def test_a_backup_of_encrypted_recovery_shares(self):
+        path = "sys/rekey/recovery-key-backup"
+        self.assertEqual(self.one.request("GET", path).status, 400)
+        done = self.rekey("sys/rekey-recovery-key",
+                          {"secret_shares": 1, "secret_threshold": 1, "pgp_keys": [PGP_KEY],
+                           "backup": True}, self.one.recovery[:2]).body
+        self.assertEqual(done["pgp_fingerprints"], [FINGERPRINT])
+        kept = self.one.get(path).data
+        self.assertEqual(kept["keys_base64"], {FINGERPRINT: done["keys_base64"]})
+        self.assertEqual(kept["nonce"], done["nonce"])
+        self.assertEqual(self.one.request("GET", "sys/rekey/backup").status, 400)
+        shown = self.one.cli("operator", "rekey", "-target=recovery", "-backup-retrieve",
+                             "-format=json")
+        self.assertIn(FINGERPRINT, shown.stdout)
+        gone = self.one.cli("operator", "rekey", "-target=recovery", "-backup-delete")
+        self.assertEqual(gone.returncode, 0, gone.stderr)
+        self.assertEqual(self.one.request("GET", path).status, 400)
 
     def test_the_command_line(self):
         begun = self.one.cli("operator", "rekey", "-target=recovery", "-init", "-key-shares=1",
