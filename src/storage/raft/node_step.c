@@ -806,6 +806,10 @@ static void serve_writers(struct node *n)
         waiters_fail_queued(n->waiters, ERR_STANDBY, "this node does not lead the cluster");
         return;
     }
+    if (atomic_load(&n->open_term) != v.term) {
+        waiters_fail_queued(n->waiters, ERR_STANDBY, "this node does not serve yet");
+        return;
+    }
     if (journal_trouble(n->journal, &err)) {
         waiters_fail_queued(n->waiters, err.code, err.msg);
         return;
@@ -994,7 +998,8 @@ static void publish(struct node *n, const struct engine_view *v, uint64_t until)
     pthread_mutex_unlock(&n->mu);
     atomic_store(&n->o.gauge->committed, v->committed);
     atomic_store(&n->conf_index, v->conf_index);
-    atomic_store(&n->o.gauge->read_until, leads ? settled ? until : 0 : n->granted_until);
+    bool serves = settled && atomic_load(&n->open_term) == v->term;
+    atomic_store(&n->o.gauge->read_until, leads ? serves ? until : 0 : n->granted_until);
     n->changed_role = n->changed_conf = false;
     answer_askers(n, settled, until);
     if (tell && n->o.events.role_changed != NULL)
