@@ -1,12 +1,13 @@
 /* Requests that are the active node's: handed on over the cluster port, or redirected. */
 #include "api/call.h"
+#include "api/lobby.h"
 #include "api/peer.h"
 #include "codec/base64.h"
 #include "core/service.h"
 #include "net/forwarder.h"
 
 enum {
-    WAIT_MS = 15000,     /* for a leader, all tries together */
+    WAIT_MS = 15000,     /* for a leader, all tries together, from the request's first sight on */
     CONNECT_MS = 2000,
     SURE_MS = 2000,      /* for the proof that this node still leads */
     AGAIN_MS = 100,      /* after a leader that could not be reached, when no other one appears */
@@ -79,9 +80,33 @@ static void redirect(struct call *c, const struct service_leader *leader)
     answer_redirect(c, 307, arena_cat(c->arena, to, c->x->req.target));
 }
 
-static int64_t now_ms(const struct call *c)
+/* How long the client may still be kept waiting for a leader. */
+static int64_t left_ms(const struct call *c)
 {
-    return clock_now_ns(c->api->settings.core->clock) / 1000000;
+    int64_t now = clock_now_ns(c->api->settings.core->clock), deadline = read_deadline_ns(c);
+    int64_t until = c->x->seen_ns + (int64_t)WAIT_MS * 1000000;
+    if (deadline != 0 && deadline < until)
+        until = deadline;
+    int64_t left = (until - now) / 1000000;
+    return left > WAIT_MS ? WAIT_MS : left; /* the clock may have been set back */
+}
+
+static void answer_nobody(struct call *c, const struct err *err)
+{
+    answer_error(c, err->code == ERR_SEALED ? 503 : err->code == ERR_BAD_REQUEST ? 400 : 500,
+                 err_text(err));
+}
+
+/* Until another leader than that of the term ${useless} is known; the same is tried again soon. */
+static void wait_for_leader(struct call *c, uint64_t useless)
+{
+    struct err err = { 0 };
+    int64_t left = left_ms(c);
+    err_set(&err, ERR_STANDBY, "local node not active but active cluster node not found");
+    if (left <= 0
+        || !lobby_wait(c->api->lobby, c->x, useless,
+                       useless > 0 && left > AGAIN_MS ? AGAIN_MS : left))
+        answer_nobody(c, &err);
 }
 
 void forward_call(struct call *c)
@@ -92,33 +117,30 @@ void forward_call(struct call *c)
     struct service_leader leader;
     uint64_t term = 0;
     int hops = peer_hops(&c->x->req);
-    int64_t until = now_ms(c) + WAIT_MS, left;
-    int result = hops >= HOPS ? err_set(&err, ERR_STANDBY, "node is not active")
+    int result = hops >= HOPS ? err_set(&err, ERR_BAD_REQUEST, "forwarded too often")
                               : tell(c, hops, &told, &err);
-    uint64_t useless = 0;
-    while (result == 0 && (left = until - now_ms(c)) > 0) {
-        bool again = useless > 0 && left > AGAIN_MS;
-        result = service_wait_leader(s, again ? AGAIN_MS : (int)left, useless, &leader, &term,
-                                     &err);
-        useless = 0;
-        if (result < 0 && again && err.code == ERR_STANDBY) {
-            result = 0; /* no other one: the same once more */
-            continue;
-        }
-        if (result < 0)
-            break;
-        if (!leader.self && wants_redirect(c)) {
-            redirect(c, &leader);
-            return;
-        }
-        int done = leader.self ? do_here(c) : hand_on(c, &leader, &told, &err);
-        if (done == 0)
-            return;
-        result = done < 0 ? -1 : 0;
-        useless = term;
+    if (result == 0 && service_wait_leader(s, 0, 0, &leader, &term, &err) < 0
+        && err.code == ERR_STANDBY) {
+        wait_for_leader(c, 0);
+        return;
     }
-    if (result == 0)
-        err_set(&err, ERR_STANDBY, "local node not active but active cluster node not found");
-    answer_error(c, err.code == ERR_SEALED ? 503 : err.code == ERR_BAD_REQUEST ? 400 : 500,
-                 err_text(&err));
+    if (err.code != ERR_NONE) {
+        answer_nobody(c, &err);
+        return;
+    }
+    if (!leader.self && wants_redirect(c)) {
+        redirect(c, &leader);
+        return;
+    }
+    result = leader.self ? do_here(c) : hand_on(c, &leader, &told, &err);
+    if (result < 0)
+        answer_nobody(c, &err);
+    else if (result > 0)
+        wait_for_leader(c, term);
+}
+
+void forward_resume(void *api, struct http_exchange *x)
+{
+    struct call c = { .api = api, .x = x, .arena = x->req.arena };
+    forward_call(&c);
 }
