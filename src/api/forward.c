@@ -11,7 +11,6 @@ enum {
     CONNECT_MS = 2000,
     SURE_MS = 2000,      /* for the proof that this node still leads */
     AGAIN_MS = 100,      /* after a leader that could not be reached, when no other one appears */
-    HOPS = 4,
 };
 
 /* What the active node must know of the client: headers that only members may send. */
@@ -20,16 +19,14 @@ struct told {
     size_t n;
 };
 
-static int tell(struct call *c, int hops, struct told *out, struct err *err)
+static int tell(struct call *c, struct told *out, struct err *err)
 {
     struct peer peer;
     TRY(peer_of(c->arena, &c->x->req, &peer, err));
-    out->v = arena_array(c->arena, peer.certs_der.n + 2, sizeof *out->v);
+    out->v = arena_array(c->arena, peer.certs_der.n + 1, sizeof *out->v);
     TRY(arena_check(c->arena, err));
     out->n = 0;
     out->v[out->n++] = (struct http_header){ STR(PEER_HEADER_ADDR), peer_print(c->arena, &peer) };
-    out->v[out->n++] = (struct http_header){ STR(PEER_HEADER_HOPS),
-                                             arena_printf(c->arena, "%d", hops + 1) };
     for (size_t i = 0; i < peer.certs_der.n; i++)
         out->v[out->n++] = (struct http_header){ STR(PEER_HEADER_CERT),
                                                  base64_encode(c->arena, peer.certs_der.v[i]) };
@@ -109,6 +106,22 @@ static void wait_for_leader(struct call *c, uint64_t useless)
         answer_nobody(c, &err);
 }
 
+/*
+ * A member handed the request on.  It is done here or not at all: the member finds the active node
+ * itself, and what it has given up is not done late by way of this one.
+ */
+static void do_for_member(struct call *c)
+{
+    struct ha_leader leader;
+    c->api->settings.core->ha->ops->leader(c->api->settings.core->ha, &leader);
+    if (!leader.known || !leader.self)
+        answer_bare(c, FORWARDER_MISDIRECTED);
+    else if (service_mode(lifecycle_service(c->api->settings.lifecycle)) != SERVICE_ACTIVE)
+        wait_for_leader(c, 0); /* it is about to be */
+    else if (do_here(c) > 0)
+        wait_for_leader(c, leader.term);
+}
+
 void forward_call(struct call *c)
 {
     struct service *s = lifecycle_service(c->api->settings.lifecycle);
@@ -116,9 +129,11 @@ void forward_call(struct call *c)
     struct told told = { 0 };
     struct service_leader leader;
     uint64_t term = 0;
-    int hops = peer_hops(&c->x->req);
-    int result = hops >= HOPS ? err_set(&err, ERR_BAD_REQUEST, "forwarded too often")
-                              : tell(c, hops, &told, &err);
+    if (c->x->req.member.n > 0) {
+        do_for_member(c);
+        return;
+    }
+    int result = tell(c, &told, &err);
     if (result == 0 && service_wait_leader(s, 0, 0, &leader, &term, &err) < 0
         && err.code == ERR_STANDBY) {
         wait_for_leader(c, 0);

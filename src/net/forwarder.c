@@ -545,6 +545,10 @@ static enum outcome one_try(struct run *r)
         return no_answer(r, sent);
     }
     r->answer.err = r->err;
+    if (r->answer.status == FORWARDER_MISDIRECTED) {
+        err_set(r->err, ERR_UPSTREAM, STR_FMT ": does not lead", STR_ARG(r->call->addr));
+        return UNTOUCHED;
+    }
     if (pass_on(r) < 0)
         return no_answer(r, true);
     if (sent && r->answer.keep)
@@ -562,7 +566,7 @@ static int run(struct run *r)
     r->c = take_idle(r->f, r->call->addr);
     if (r->c != NULL)
         how = one_try(r);
-    if (how == UNTOUCHED) {
+    if (how == UNTOUCHED && r->answer.status != FORWARDER_MISDIRECTED) {
         carrier_free(r->c);
         r->c = NULL;
         *r->err = (struct err){ 0 };

@@ -13,6 +13,9 @@
 
 struct forwarder; /* any thread */
 
+/* The status (of HTTP) with which a member refuses what is not its to do: nothing was done. */
+enum { FORWARDER_MISDIRECTED = 421 };
+
 int forwarder_new(struct link_creds *creds, struct forwarder **out, struct err *err) MUST_USE;
 /* Waits for calls under way; idle links are closed. */
 void forwarder_free(struct forwarder *f);
