@@ -455,7 +455,7 @@ static void be_removed(struct node *n, const struct frame *f, uint64_t number)
         atomic_exchange(&n->removed, true))
         return;
     LOG(&lg, ERROR, "this node has been removed from its cluster and takes no part any more: to let "
-                    "it join again, remove what is in its path: told_by=%s", f->m.peer);
+                    "it join again, remove what is in its path: told by " MEMBER_FMT, MEMBER_ARG(f->m.peer));
     n->o.removed(n->o.ctx);
     engine_free(n->engine);
     n->engine = NULL;
