@@ -28,7 +28,8 @@ struct node_event {
 /* What the leader knows of a member, from its frames. */
 struct node_peer {
     uint64_t number, heard_ms, last, last_term, applied;
-    uint64_t told; /* committed index that it was sent */
+    uint64_t told;    /* committed index that it was sent */
+    uint64_t lost_ms; /* since when it has less than it had; 0: it has not */
 };
 
 /* Somebody asks for the committed index. */

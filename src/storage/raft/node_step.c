@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/random.h"
 
-enum { IN_BYTES_MAX = 64 << 20, ASK_MS = 2000, RETRY_MS = 1000, MAX_INFLIGHT = 512 };
+enum { IN_BYTES_MAX = 64 << 20, ASK_MS = 2000, RETRY_MS = 1000, LOSS_MS = 500, MAX_INFLIGHT = 512 };
 
 static const struct log lg = { "storage.raft" };
 
@@ -403,6 +403,27 @@ static void hear_leader(struct node *n, const struct frame *f, uint64_t number)
         n->granted_until = until;
 }
 
+/*
+ * A member that has less than it once confirmed has lost its log (its disk was replaced, or it
+ * began anew).  libraft counts on what was confirmed: only a store that is as new brings it back.
+ */
+static void look_for_loss(struct node *n, const struct frame *f, struct node_peer *p)
+{
+    struct engine_view v;
+    if (n->engine == NULL || f->last >= engine_match(n->engine, p->number)) {
+        p->lost_ms = 0;
+        return;
+    }
+    if (p->lost_ms == 0)
+        p->lost_ms = n->now_ms;
+    if (n->now_ms - p->lost_ms < LOSS_MS)
+        return;
+    engine_look(n->engine, &v);
+    const struct raft_server *s = member_of(v.conf, p->number);
+    if (s != NULL && v.state == RAFT_LEADER)
+        shipment_send(n->shipment, s->address, v.term);
+}
+
 static void hear_follower(struct node *n, const struct frame *f, uint64_t number)
 {
     struct err err = { 0 };
@@ -411,6 +432,7 @@ static void hear_follower(struct node *n, const struct frame *f, uint64_t number
     p->last = f->last;
     p->last_term = f->last_term;
     p->applied = f->applied;
+    look_for_loss(n, f, p);
     check(n, lease_heard(&n->lease, number, f->echo, f->sent, &err), &err);
 }
 
