@@ -49,7 +49,8 @@ struct sim_node {
     bool was_leader;
     uint64_t lease_term, visible, transfer_to;
     bool transferring;
-    uint64_t leader_sent, leader_of, granted_until, read_until;
+    struct lease_reader reader;
+    uint64_t read_until;
 };
 
 struct sim {
@@ -167,7 +168,8 @@ static void stop_node(struct sim_node *x)
     x->lease = (struct lease){ 0 };
     x->was_leader = x->transferring = false;
     x->lease_term = x->visible = x->transfer_to = 0;
-    x->leader_sent = x->leader_of = x->granted_until = x->read_until = 0;
+    x->reader = (struct lease_reader){ 0 };
+    x->read_until = 0;
 }
 
 /* ---- network ---- */
@@ -206,7 +208,7 @@ static void post(struct sim_node *x, const struct engine_message *m, const struc
         p->back = g.back;
         p->firm = x->lease.resumed != 0 && !x->lease.stopping;
     } else if (m->m.type == RAFT_APPEND_ENTRIES_RESULT) {
-        p->echo = x->leader_of == m->m.server_id ? x->leader_sent : 0;
+        p->echo = x->reader.leader == m->m.server_id ? x->reader.sent : 0;
     } else if (m->m.type == RAFT_INSTALL_SNAPSHOT) {
         must(mark_copy(&x->mark, &p->mark, &err), &err);
         must(member_copy(&x->mark.conf, &p->m.conf, &err), &err);
@@ -295,7 +297,7 @@ static void finish(struct sim_node *x)
     if (leads && (!x->was_leader || x->lease_term != v.term)) {
         lease_lead(&x->lease);
         x->lease_term = v.term;
-        x->granted_until = 0;
+        x->reader = (struct lease_reader){ 0 };
     }
     if (!leads && x->was_leader) {
         lease_follow(&x->lease);
@@ -325,7 +327,7 @@ static void finish(struct sim_node *x)
         apply(x, x->visible);
     bool settled = leads && x->mark.term == v.term;
     uint64_t until = lease_until(&x->lease, v.conf, number(x->n), clock_of(x));
-    x->read_until = leads ? settled ? until : 0 : x->granted_until;
+    x->read_until = leads ? settled ? until : 0 : x->reader.until;
     for (size_t i = 0; i < x->sim->n_mine && leads; i++) {
         uint64_t index = x->sim->mine[i].index;
         if (index == 0 || index > x->mark.index || x->sim->agreed[index] != x->sim->mine[i].term)
@@ -358,15 +360,9 @@ static void deliver(struct sim *s, struct post *p)
     engine_look(x->engine, &v);
     if (p->m.m.type == RAFT_APPEND_ENTRIES && v.leader == p->m.m.server_id &&
         v.term == p->m.m.append_entries.term && v.state != RAFT_LEADER) {
-        if (x->leader_of != v.leader || p->sent > x->leader_sent)
-            x->leader_sent = p->sent;
-        x->leader_of = v.leader;
+        const struct lease_frame heard = { v.leader, p->sent, { p->echo, p->grant, p->back } };
+        lease_take(&x->reader, &heard);
         engine_firm(x->engine, p->firm);
-        uint64_t until = lease_read_until(p->echo, p->grant);
-        if (p->back)
-            x->granted_until = 0;
-        else if (until > x->granted_until)
-            x->granted_until = until;
     }
     finish(x);
 }

@@ -73,8 +73,7 @@ struct node {
     struct mark arrived_mark;
     bool installing;
     uint64_t restore_seen, aborted; /* index where a restore began; that we have aborted */
-    uint64_t leader_of_sent, leader_sent; /* newest time of that leader that we have seen */
-    uint64_t granted_until;   /* we may read, by our clock */
+    struct lease_reader reader;
 
     /* Read by any thread. */
     atomic_uint_fast64_t conf_index;

@@ -274,7 +274,7 @@ static void send_message(struct node *n, const struct engine_message *m,
         peer_of(n, number)->told = a->leader_commit;
         add_leader_fields(n, &f, number, v);
     } else if (m->m.type == RAFT_APPEND_ENTRIES_RESULT) {
-        f.echo = n->leader_of_sent == number ? n->leader_sent : 0;
+        f.echo = n->reader.leader == number ? n->reader.sent : 0;
     }
     transport_send(n->transport, &f);
 }
@@ -392,15 +392,11 @@ static void hear_leader(struct node *n, const struct frame *f, uint64_t number)
     engine_look(n->engine, &v);
     if (v.leader != number || v.term != f->m.m.append_entries.term || v.state == RAFT_LEADER)
         return;
-    n->leader_sent = n->leader_of_sent == number && n->leader_sent > f->sent ? n->leader_sent
-                                                                            : f->sent;
-    n->leader_of_sent = number;
+    const struct lease_frame heard = {
+        number, f->sent, { f->echo, f->grant, (f->flags & FRAME_BACK) != 0 }
+    };
+    lease_take(&n->reader, &heard);
     engine_firm(n->engine, (f->flags & FRAME_FIRM) != 0);
-    if (f->flags & FRAME_BACK)
-        n->granted_until = 0;
-    uint64_t until = lease_read_until(f->echo, f->grant);
-    if (until > n->granted_until && !(f->flags & FRAME_BACK))
-        n->granted_until = until;
 }
 
 /*
@@ -869,7 +865,7 @@ static void change_role(struct node *n, const struct engine_view *v)
     if (leads && (!n->was_leader || n->lease_term != v->term)) {
         lease_lead(&n->lease);
         n->lease_term = v->term;
-        n->granted_until = 0;
+        n->reader = (struct lease_reader){ 0 };
         LOG(&lg, INFO, "this node leads the cluster: term=%llu", (unsigned long long)v->term);
     }
     if (!leads && n->was_leader) {
@@ -1016,7 +1012,7 @@ static void publish(struct node *n, const struct engine_view *v, uint64_t until)
     pthread_mutex_unlock(&n->mu);
     atomic_store(&n->o.gauge->committed, v->committed);
     atomic_store(&n->conf_index, v->conf_index);
-    atomic_store(&n->o.gauge->read_until, leads ? settled ? until : 0 : n->granted_until);
+    atomic_store(&n->o.gauge->read_until, leads ? settled ? until : 0 : n->reader.until);
     n->changed_role = n->changed_conf = false;
     answer_askers(n, settled, until);
     if (tell && n->o.events.role_changed != NULL)
