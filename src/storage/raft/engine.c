@@ -594,9 +594,34 @@ static int before_change(struct engine *e, const struct engine_message *m, unsig
                : 0;
 }
 
+/*
+ * A message that begins before our log does: libraft would refuse it for ever, if the leader never
+ * learnt that a snapshot was installed.  What the snapshot holds is committed, so the leader has
+ * it: the rest counts.
+ */
+static void skip_known(const struct engine *e, struct engine_message *m)
+{
+    struct raft_append_entries *a = &m->m.append_entries;
+    uint64_t known = e->raft.trail.snapshot.index, n = known - a->prev_log_index;
+    if (a->prev_log_index >= known || a->prev_log_index >= e->raft.trail.offset)
+        return;
+    if (n > a->n_entries)
+        n = a->n_entries;
+    for (unsigned i = 0; i < a->n_entries; i++) {
+        if (i < n)
+            entry_drop(m->entries[i]);
+        else
+            m->entries[i - n] = m->entries[i];
+    }
+    a->n_entries -= (unsigned)n;
+    a->prev_log_index = known;
+    a->prev_log_term = e->raft.trail.snapshot.term;
+}
+
 static int receive_append(struct engine *e, struct engine_message *m, struct engine_todo *todo,
                           struct err *err)
 {
+    skip_known(e, m);
     unsigned n = m->m.append_entries.n_entries, from = 0;
     while (from < n || n == 0) {
         unsigned to = from + 1;

@@ -396,7 +396,8 @@ static void hear_leader(struct node *n, const struct frame *f, uint64_t number)
         number, f->sent, { f->echo, f->grant, (f->flags & FRAME_BACK) != 0 }
     };
     lease_take(&n->reader, &heard);
-    engine_firm(n->engine, (f->flags & FRAME_FIRM) != 0);
+    if (f->sent == n->reader.sent)
+        engine_firm(n->engine, (f->flags & FRAME_FIRM) != 0);
 }
 
 /*
