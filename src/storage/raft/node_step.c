@@ -1008,12 +1008,12 @@ static void publish(struct node *n, const struct engine_view *v, uint64_t until)
     n->n_known = n->n_peers;
     memcpy(n->known, n->peers, n->n_peers * sizeof *n->peers);
     bool settled = n->settled;
+    atomic_store(&n->o.gauge->read_until, leads ? settled ? until : 0 : n->reader.until);
+    atomic_store(&n->o.gauge->committed, v->committed);
+    atomic_store(&n->conf_index, v->conf_index);
     if (n->watchers > 0)
         pthread_cond_broadcast(&n->changed);
     pthread_mutex_unlock(&n->mu);
-    atomic_store(&n->o.gauge->committed, v->committed);
-    atomic_store(&n->conf_index, v->conf_index);
-    atomic_store(&n->o.gauge->read_until, leads ? settled ? until : 0 : n->reader.until);
     n->changed_role = n->changed_conf = false;
     answer_askers(n, settled, until);
     if (tell && n->o.events.role_changed != NULL)
