@@ -1,4 +1,4 @@
-/* Raftstore: the driver: opening, reading, writing, and the contest for leadership. */
+/* Raftstore_driver: opening, reading, writing, and the contest for leadership. */
 #include "storage/raft/raftstore_parts.h"
 
 #include <stdlib.h>
