@@ -1,4 +1,4 @@
-/* Node: made and ended here; what other threads ask of it. */
+/* Node_calls: a node is made and ended here; and what other threads ask of it. */
 #include "storage/raft/node_parts.h"
 
 #include <errno.h>
