@@ -37,6 +37,8 @@ void service_free(struct service *s);
 int service_start(struct service *s, struct err *err) MUST_USE;
 /* Waits for requests in flight: not inside an epoch section, nor in an event of the storage. */
 void service_stop(struct service *s);
+/* Wait until no thread of the service's calls its owner any more. */
+void service_quiet(struct service *s);
 
 /*
  * What serves, of the active node or of a standby; NULL when sealed, turning, or a standby that

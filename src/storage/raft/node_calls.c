@@ -277,17 +277,27 @@ int node_settle(struct node *n, struct err *err)
     while (n->leads && !n->settled && !n->closing)
         wait_changed(n, after(1000));
     bool settled = n->leads && n->settled;
+    if (settled) {
+        atomic_store(&n->open_term, n->term);
+        atomic_store(&n->o.gauge->read_until, n->lead_until); /* before publish says so */
+    }
     pthread_mutex_unlock(&n->mu);
     return settled ? 0 : not_leading(err);
+}
+
+/* It leads, serves in this term, and nobody else does. Under mu. */
+static bool is_sure(const struct node *n)
+{
+    return n->settled && atomic_load(&n->open_term) == n->term && n->lead_until > node_now_ms();
 }
 
 /* The leader itself: it must be sure that it leads. */
 static int confirm(struct node *n, uint64_t until, struct err *err)
 {
     pthread_mutex_lock(&n->mu);
-    while (n->leads && !(n->settled && n->lead_until > node_now_ms()) && wait_changed(n, until))
+    while (n->leads && !is_sure(n) && wait_changed(n, until))
         ;
-    bool leads = n->leads, sure = leads && n->settled && n->lead_until > node_now_ms();
+    bool leads = n->leads, sure = leads && is_sure(n);
     pthread_mutex_unlock(&n->mu);
     if (sure)
         return 0;

@@ -77,6 +77,7 @@ struct node {
 
     /* Read by any thread. */
     atomic_uint_fast64_t conf_index;
+    atomic_uint_fast64_t open_term; /* term for which settle was called: writes are taken in it */
     atomic_bool removed;
 
     pthread_mutex_t mu;

@@ -165,6 +165,10 @@ static void serve_writers(struct node *n)
         waiters_fail_queued(n->waiters, ERR_STANDBY, "this node does not lead the cluster");
         return;
     }
+    if (atomic_load(&n->open_term) != v.term) {
+        waiters_fail_queued(n->waiters, ERR_STANDBY, "this node does not serve yet");
+        return;
+    }
     if (journal_trouble(n->journal, &err)) {
         waiters_fail_queued(n->waiters, err.code, err.msg);
         return;
@@ -348,7 +352,8 @@ static void publish(struct node *n, const struct engine_view *v, uint64_t until)
     n->n_known = n->n_peers;
     memcpy(n->known, n->peers, n->n_peers * sizeof *n->peers);
     bool settled = n->settled;
-    atomic_store(&n->o.gauge->read_until, leads ? settled ? until : 0 : n->reader.until);
+    bool serves = settled && atomic_load(&n->open_term) == v->term;
+    atomic_store(&n->o.gauge->read_until, leads ? serves ? until : 0 : n->reader.until);
     atomic_store(&n->o.gauge->committed, v->committed);
     atomic_store(&n->conf_index, v->conf_index);
     if (n->watchers > 0)
