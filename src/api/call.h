@@ -24,6 +24,7 @@ struct call {
     struct str origin;      /* to be told in the answer: the request crosses origins */
     bool on_loop;           /* must not wait */
     bool sure;              /* see struct request */
+    bool wrote;             /* the answer tells how far the store is */
 };
 
 /* ---- answer.c ---- */
@@ -44,13 +45,24 @@ void answer_redirect(struct call *c, int status, struct str location);
 void answer_logical(struct call *c, struct request *req, struct response *resp, int result);
 
 /* The headers of every answer into ${out}, which has room for ANSWER_HEADERS; their number. */
-enum { ANSWER_HEADERS = 3 };
+enum { ANSWER_HEADERS = 4 };
 size_t answer_headers(const struct call *c, struct http_header *out);
 
 /* ---- cors.c ---- */
 
 /* True when the request was answered: a preflight, or an origin that may not call. */
 bool cors_answers(struct call *c) MUST_USE;
+
+/* ---- index.c ---- */
+
+enum index_here { INDEX_HERE, INDEX_LATER, INDEX_ELSEWHERE, INDEX_REFUSED };
+/*
+ * Has this node what the request's X-Vault-Index headers ask for?  A worker waits for it a little;
+ * LATER: that is to be done.  ELSEWHERE: the active node will have it.  REFUSED: answered.
+ */
+enum index_here index_required(struct call *c);
+/* The header that tells how far the store is, of an answer to what may have written. */
+bool index_header(const struct call *c, struct http_header *out);
 
 /* ---- forward.c ---- */
 

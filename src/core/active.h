@@ -18,6 +18,7 @@ struct ha;
 struct link_creds;
 struct raftstore;
 struct seal;
+struct stateindex;
 struct telemetry;
 struct wrapkey;
 
@@ -59,6 +60,7 @@ struct active {
     struct identity *identity;
     struct browser *browser;
     struct wrapkey *wrapkey; /* signs wrapping tokens of JWT shape */
+    struct stateindex *index; /* signs state indexes; NULL: alone, or there is no key yet */
     struct autopilot *autopilot; /* these two on the active node with storage raft, else NULL */
     struct bootstrap *bootstrap;
     struct keylock *locks;   /* for read-change-write in sys/ */

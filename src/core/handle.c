@@ -132,6 +132,7 @@ static int charge(const struct active *on, struct request *req, const struct tok
         return 0;
     if (!req->may_block)
         return err_set(&req->err, ERR_MUST_WAIT, "a use must be counted");
+    req->wrote = true;
     int alive = token_use(on->tokens, e, last, &req->err);
     return alive < 0 ? -1 : alive == 0 ? unknown_token(req) : 0;
 }
@@ -182,8 +183,10 @@ static int work(const struct active *on, struct request *req, struct response *r
             wrap_error(&req->err);
         return result;
     }
-    if (resp->lease != NULL && resp->lease->leased)
+    if (resp->lease != NULL && resp->lease->leased) {
+        req->wrote = true;
         TRY(lease_register(on->leases, req, resp, &req->err));
+    }
     return 1;
 }
 
@@ -342,6 +345,7 @@ static int check_place(const struct active *on, struct request *req)
         return elsewhere(req);
     if (!req->sure && !ha->ops->may_read(ha))
         return elsewhere(req);
+    req->wrote = !reads;
     return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "core/browser.h"
 #include "core/housekeeping.h"
 #include "core/revoke.h"
+#include "core/stateindex.h"
 #include "core/wrapkey.h"
 
 static const struct log lg = { "core" };
@@ -67,6 +68,19 @@ static int start_wrapkey(struct running *r, struct err *err)
 static void stop_wrapkey(struct running *r)
 {
     wrapkey_free(r->on.wrapkey);
+}
+
+/* A standby takes what is there: the active node makes it. */
+static int start_index(struct running *r, struct err *err)
+{
+    return r->on.settings->ha == NULL
+               ? 0
+               : stateindex_new(r->on.storage, !r->on.standby, &r->on.index, err);
+}
+
+static void stop_index(struct running *r)
+{
+    stateindex_free(r->on.index);
 }
 
 static int start_browser(struct running *r, struct err *err)
@@ -245,6 +259,7 @@ static const struct step {
 } steps[] = {
     { "cluster", false, start_cluster, NULL },
     { "wrapping key", false, start_wrapkey, stop_wrapkey },
+    { "state index", false, start_index, stop_index },
     { "browser rules", false, start_browser, stop_browser },
     { "views", false, start_views, stop_views },
     { "locks", false, start_locks, stop_locks },
