@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "codec/json.h"
 #include "core/join.h"
+#include "server/config_table.h"
 
 static const struct log lg = { "core.cluster-listener" };
 
@@ -67,6 +68,25 @@ static struct str listener_cluster_addr(struct arena *a, const struct config_lis
     return l->cluster_address.n > 0 ? l->cluster_address : next_port(a, l->address);
 }
 
+static int check_cluster_addr(struct str addr, struct err *err)
+{
+    static const char form[] = "cluster_addr = \"https://HOST:PORT\", by which the other nodes reach "
+                               "this one";
+    int64_t port;
+    ptrdiff_t colon = str_rfind_byte(addr, ':');
+    if (addr.n == 0)
+        return err_set(err, ERR_BAD_REQUEST, "Cluster address must be set when using raft storage: "
+                                             "%s", form);
+    if (colon < 1 || !str_to_i64(str_from(addr, (size_t)colon + 1), &port) || port < 1
+        || port > 65535)
+        return err_set(err, ERR_BAD_REQUEST, "cluster_addr \"" STR_FMT "\" is no address: it must "
+                                             "be set as in %s", STR_ARG(addr), form);
+    if (is_wildcard(addr))
+        LOG(&lg, WARN, "cluster_addr is everybody's address, by which no other node reaches this "
+                       "one: cluster_addr=" STR_FMT, STR_ARG(addr));
+    return 0;
+}
+
 static int find_addresses(struct cluster *c, struct err *err)
 {
     const struct config *config = c->config;
@@ -81,11 +101,7 @@ static int find_addresses(struct cluster *c, struct err *err)
     if (c->cluster_addr.n == 0 && c->api_addr.n > 0)
         c->cluster_addr = next_port(c->arena, cluster_host_port(c->api_addr));
     TRY(arena_check(c->arena, err));
-    if (c->cluster_addr.n == 0 || str_rfind_byte(c->cluster_addr, ':') < 0)
-        return err_set(err, ERR_BAD_REQUEST,
-                       "Cluster address must be set when using raft storage: cluster_addr = "
-                       "\"https://HOST:PORT\", by which the other nodes reach this one");
-    return 0;
+    return check_cluster_addr(c->cluster_addr, err);
 }
 
 /* ---- life ---- */
@@ -102,10 +118,27 @@ static int make_spool_dir(struct cluster *c, struct err *err)
     return 0;
 }
 
+/* Under another id a node is nobody to its cluster, and never active. */
+static void check_id(struct cluster *c)
+{
+    struct err err = { 0 };
+    struct raft_members m;
+    struct str me = raftstore_node_id(c->raft);
+    if (raftstore_members(c->raft, c->arena, &m, &err) < 0 || m.n == 0)
+        return;
+    for (size_t i = 0; i < m.n; i++)
+        if (m.v[i].self)
+            return;
+    LOG(&lg, WARN, "this node is not among the members of the cluster whose data it has: was its "
+                   "node_id changed?  Then set it to what it was: node_id=" STR_FMT
+                   " members=%zu first_member=%s", STR_ARG(me), m.n, m.v[0].id);
+}
+
 static int fill(struct cluster *c, struct err *err)
 {
     TRY(find_addresses(c, err));
     TRY(make_spool_dir(c, err));
+    check_id(c);
     TRY(link_creds_new(&c->creds, err));
     TRY(forwarder_new(c->creds, &c->forwarder, err));
     return raftstore_set_network(c->raft, c->creds, c->cluster_addr, err);
@@ -228,7 +261,8 @@ int cluster_listen(struct cluster *c, struct http_server *http, const struct api
         cluster_spool(c, &config);
         TRY(arena_check(c->arena, err));
         if (http_listen(http, &config, &opened, err) < 0)
-            return err_prefix(err, "cluster address");
+            return err_prefix(err, "Error listening for other nodes (cluster_address of the "
+                                   "listener, else the port after its own)");
         LOG(&lg, INFO, "serving cluster requests: listen_address=" STR_FMT,
             STR_ARG(http_listener_address(opened)));
     }
@@ -259,12 +293,8 @@ static int read_targets(struct cluster *c, struct str text, struct join_target *
     TRY(json_parse(c->arena, text, &list, NULL, err));
     *out = arena_array(c->arena, list->count + 1, sizeof **out);
     TRY(arena_check(c->arena, err));
-    for (const struct json *o = json_first(list); o != NULL; o = o->next) {
-        if (json_get_str(o, "auto_join").n > 0)
-            return err_set(err, ERR_BAD_REQUEST, "retry_join: auto_join is not supported: name the "
-                                                 "members, each in a leader_api_addr");
+    for (const struct json *o = json_first(list); o != NULL; o = o->next)
         (*out)[found++] = read_target(o);
-    }
     *n = found;
     return 0;
 }
@@ -281,5 +311,9 @@ int cluster_join(struct cluster *c, struct lifecycle *l, struct err *err)
     if (text.n == 0)
         return 0;
     TRY(read_targets(c, text, &targets, &n, err));
-    return lifecycle_join(l, targets, n, str_is(non_voter, "true"), true, err);
+    bool without_vote = false;
+    if (non_voter.n > 0 && !config_table_bool_text(non_voter, &without_vote))
+        return err_set(err, ERR_BAD_REQUEST, "retry_join_as_non_voter: true or false expected, got "
+                                             "\"" STR_FMT "\"", STR_ARG(non_voter));
+    return lifecycle_join(l, targets, n, without_vote, true, err);
 }

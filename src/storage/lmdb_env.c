@@ -238,7 +238,8 @@ static int take_lock(struct lmdb_env *e, struct err *err)
     if (flock(e->lock, LOCK_EX | LOCK_NB) == 0)
         return 0;
     if (errno == EWOULDBLOCK)
-        return err_set(err, ERR_CONFLICT, "lmdb: %s is in use by another process", e->path);
+        return err_set(err, ERR_CONFLICT, "lmdb: %s is in use by another process: "
+                       "stop that one, or give this one a path of its own", e->path);
     return lmdb_val_failed(err, "lock", errno);
 }
 

@@ -178,7 +178,7 @@ static int find_id(struct raftstore *r, struct err *err)
     return 0;
 }
 
-int raftstore_make_folders(struct raftstore *r, struct err *err)
+static int make_folders(struct raftstore *r, struct err *err)
 {
     int root;
     TRY(folder_open_root(r->path, &root, err));
@@ -187,7 +187,14 @@ int raftstore_make_folders(struct raftstore *r, struct err *err)
     TRY(path_in(r->snapshots, r->raft_dir, "snapshots", err));
     if (mkdir(r->raft_dir, 0700) < 0 && errno != EEXIST)
         return io_failed("mkdir", r->raft_dir, err);
-    TRY(sync_folder(r->path, err));
+    return sync_folder(r->path, err);
+}
+
+int raftstore_make_folders(struct raftstore *r, struct err *err)
+{
+    if (make_folders(r, err) < 0)
+        return err_prefix(err, "storage raft: 'path' must be a directory in which the server's "
+                               "user may write");
     return find_id(r, err);
 }
 
