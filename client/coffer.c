@@ -79,6 +79,7 @@ int coffer_set_wrap_ttl(struct coffer *c, const char *ttl)
 void coffer_set_timeout(struct coffer *c, int64_t timeout_ms)
 {
     c->timeout_ms = timeout_ms == 0 ? 60000 : timeout_ms < 0 ? 0 : timeout_ms;
+    httpc_set_timeout(c->http, c->timeout_ms);
 }
 
 const char *coffer_token(const struct coffer *c)
@@ -237,7 +238,7 @@ static size_t fill_headers(const struct coffer *c, const struct coffer_request *
         list[n++] = (struct httpc_header){ STR("X-Vault-Wrap-TTL"), buf_str(&c->wrap_ttl) };
     if (c->policy_override)
         list[n++] = (struct httpc_header){ STR("X-Vault-Policy-Override"), STR("true") };
-    if (q->body != NULL)
+    if (q->body != NULL || q->source != NULL)
         list[n++] = (struct httpc_header){
             STR("Content-Type"),
             str_of(q->content_type != NULL ? q->content_type : "application/json")
@@ -316,13 +317,22 @@ static int follow(struct buf *url, struct str location, struct err *err)
     return buf_check(url, err);
 }
 
-struct sink {
+/* What the transport calls back with. */
+struct stream {
     const struct coffer_request *request;
 };
 
+static int fetch(void *ctx, uint64_t offset, char *to, size_t len, struct err *err)
+{
+    const struct coffer_request *q = ((struct stream *)ctx)->request;
+    if (q->source(q->source_ctx, offset, to, len) < 0)
+        return err_set(err, ERR_IO, "the body could not be read");
+    return 0;
+}
+
 static int pass_on(void *ctx, struct str part, struct err *err)
 {
-    const struct coffer_request *q = ((struct sink *)ctx)->request;
+    const struct coffer_request *q = ((struct stream *)ctx)->request;
     if (q->sink(q->sink_ctx, part.p, part.n) < 0)
         return err_set(err, ERR_IO, "the answer could not be written");
     return 0;
@@ -331,14 +341,17 @@ static int pass_on(void *ctx, struct str part, struct err *err)
 static int call_url(struct coffer *c, const struct coffer_request *q, struct buf *url,
                     struct httpc_answer *answer, struct err *err)
 {
-    struct sink sink = { q };
+    struct stream stream = { q };
     struct httpc_header *headers = calloc(MAX_HEADERS + c->n_extra, sizeof *headers);
     if (headers == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     struct httpc_call call = {
         .method = q->method, .url = buf_str(url), .headers = headers,
-        .n_headers = fill_headers(c, q, headers), .body = { q->body, q->body_len },
-        .sink = q->sink != NULL ? pass_on : NULL, .sink_ctx = &sink,
+        .n_headers = fill_headers(c, q, headers),
+        .body = { q->body, q->body != NULL ? q->body_len : 0 },
+        .source = q->source != NULL ? fetch : NULL, .source_ctx = &stream,
+        .source_n = q->source != NULL ? q->body_len : 0,
+        .sink = q->sink != NULL ? pass_on : NULL, .sink_ctx = &stream,
     };
     int rc = call_with_retries(c, &call, answer, err);
     if (rc == 0 && (answer->status == 301 || answer->status == 302 || answer->status == 307)) {
@@ -438,6 +451,10 @@ char *coffer_curl_command(const struct coffer *c, const struct coffer_request *q
     if (q->body != NULL) {
         buf_add(&out, STR("-d '"));
         add_quoted(&out, str_mem(q->body, q->body_len));
+        buf_add(&out, STR("' "));
+    } else if (q->source != NULL) {
+        buf_add(&out, STR("-T '"));
+        add_quoted(&out, str_of(q->source_name != NULL ? q->source_name : "-"));
         buf_add(&out, STR("' "));
     }
     buf_add(&out, buf_str(&c->base));

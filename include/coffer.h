@@ -83,6 +83,14 @@ struct coffer_request {
     const char *body;                /* JSON; NULL: none */
     size_t body_len;
     const char *content_type;        /* of the body [application/json] */
+    /*
+     * Instead of body: ${body_len} bytes that are asked for in pieces. Fills ${to} with the ${len}
+     * bytes from ${offset} on, which begins at 0 anew when the call is repeated (a redirect,
+     * another try). -1 ends the call.
+     */
+    int (*source)(void *ctx, uint64_t offset, char *to, size_t len);
+    void *source_ctx;
+    const char *source_name;         /* a file's, for coffer_curl_command [-] */
     /* Gets the body of a successful answer in pieces; -1 ends the call. */
     int (*sink)(void *ctx, const char *part, size_t len);
     void *sink_ctx;

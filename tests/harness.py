@@ -86,6 +86,7 @@ class Server:
         self.config = self.dir / "server.hcl"
         self.log = self.dir / "server.log"
         self.process, self.keys, self.root = None, [], None
+        self.environment = {}       # of the process, on top of the usual
         where = "" if storage == "inmem" else f'path = "{self.data}"'
         listen = listener if listener is not None else 'tls_disable = true'
         self.config.write_text(f'storage "{storage}" {{ {where} }}\n'
@@ -105,8 +106,9 @@ class Server:
             # pylint: disable-next=consider-using-with
             self.process = subprocess.Popen([binary, "server", *(arguments or [f"-config={self.config}"])],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=clean_environment(self.dir), cwd=self.dir,
-                                            start_new_session=True)
+                                            env={**clean_environment(self.dir),
+                                                 **self.environment},
+                                            cwd=self.dir, start_new_session=True)
         return self
 
     def start(self, *arguments):

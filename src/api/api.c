@@ -8,6 +8,8 @@
 #include "api/ui.h"
 #include "base/epoch.h"
 #include "core/handle.h"
+#include "core/recovery.h"
+#include "core/service.h"
 
 int api_new(const struct api_settings *settings, struct api **out, struct err *err)
 {
@@ -38,40 +40,94 @@ void api_free(struct api *a)
 
 static void on_worker(void *ctx, struct http_exchange *x);
 
-/* The pipeline.  On the loop it may turn out that the request must wait: a worker starts over. */
-static void logical(struct call *c)
+static void forward_on_worker(void *ctx, struct http_exchange *x)
+{
+    struct call c = { .api = ctx, .x = x, .arena = x->req.arena };
+    forward_call(&c);
+}
+
+/* It is the active node's.  Waiting for that one is for a worker. */
+static void forward(struct call *c)
+{
+    if (c->on_loop)
+        http_offload(c->x, forward_on_worker, c->api);
+    else
+        forward_call(c);
+}
+
+/*
+ * The pipeline.  On the loop it may turn out that the request must wait: a worker starts over.
+ * 1: it is the active node's; nothing is answered.
+ */
+static int logical(struct call *c)
 {
     struct err err = { 0 };
     struct request *req;
     int status;
     if (read_request(c, &req, &status, &err) < 0) {
         answer_error(c, status, err_text(&err));
-        return;
+        return 0;
     }
     struct response resp = { .arena = c->arena };
     epoch_enter();
     int result = handle(c->api->settings.lifecycle, req, &resp);
-    if (result < 0 && req->err.code == ERR_MUST_WAIT && c->on_loop)
+    bool elsewhere = result < 0 && req->err.code == ERR_STANDBY && req->elsewhere;
+    if (elsewhere)
+        ;
+    else if (result < 0 && req->err.code == ERR_MUST_WAIT && c->on_loop)
         http_offload(c->x, on_worker, c->api);
     else
         answer_logical(c, req, &resp, result);
     epoch_leave();
+    return elsewhere;
 }
 
-static void fixed(struct call *c, const struct fixed *f)
+static bool is_standby(const struct call *c)
+{
+    enum service_mode mode = service_mode(lifecycle_service(c->api->settings.lifecycle));
+    return mode == SERVICE_STANDBY || mode == SERVICE_TURNING;
+}
+
+static int fixed(struct call *c, const struct fixed *f)
 {
     struct str method = c->x->req.method;
     fixed_fn *fn = str_is(method, "GET")                             ? f->get
                    : str_is(method, "PUT") || str_is(method, "POST") ? f->put
                    : str_is(method, "DELETE")                        ? f->del
-                   : str_is(method, "HEAD") && f->head               ? f->get
+                   : str_is(method, "HEAD") && (f->flags & FIXED_HEAD)               ? f->get
                                                                      : NULL;
     if (fn == NULL)
         answer_error(c, 405, STR(""));
-    else if (c->on_loop && !f->quick)
+    else if ((f->flags & FIXED_ACTIVE) && is_standby(c))
+        return 1;
+    else if (c->on_loop && !(f->flags & FIXED_QUICK))
         http_offload(c->x, on_worker, c->api);
     else
         fn(c);
+    return 0;
+}
+
+/* A server that only mends: its token's way, and sys/raw. */
+static int recovery(struct call *c)
+{
+    struct err err = { 0 };
+    struct request *req;
+    int status;
+    const struct fixed *f = recovery_fixed_find(c->path);
+    if (f != NULL)
+        return fixed(c, f);
+    if (c->on_loop) {
+        http_offload(c->x, on_worker, c->api);
+        return 0;
+    }
+    if (read_request(c, &req, &status, &err) < 0) {
+        answer_error(c, status, err_text(&err));
+        return 0;
+    }
+    struct response resp = { .arena = c->arena };
+    int result = recovery_handle(c->api->settings.recovery, req, &resp);
+    answer_logical(c, req, &resp, result);
+    return 0;
 }
 
 static bool has_control(struct str path)
@@ -82,14 +138,15 @@ static bool has_control(struct str path)
     return false;
 }
 
-static void answer_here(struct call *c)
+/* 1: it is the active node's; nothing is answered. */
+static int answer_here(struct call *c)
 {
     struct str decoded, cleaned;
     if (cors_answers(c))
-        return;
+        return 0;
     if (url_decode_path(c->arena, c->x->req.path, &decoded) < 0) {
         answer_error(c, 400, STR(""));
-        return;
+        return 0;
     }
     if (url_clean_path(c->arena, decoded, &cleaned) || str_is(decoded, "/v1/sys")) {
         struct str to = str_is(cleaned, "/v1/sys") ? STR("/v1/sys/") : cleaned;
@@ -98,27 +155,35 @@ static void answer_here(struct call *c)
         answer_redirect(c, 301, query.n == 0 ? to
                                              : arena_printf(c->arena, STR_FMT "?" STR_FMT,
                                                             STR_ARG(to), STR_ARG(query)));
-        return;
+        return 0;
     }
     if (!str_starts(decoded, STR("/v1/"))) {
         ui_answer(c, decoded);
-        return;
+        return 0;
     }
     if (has_control(decoded)) {
         answer_bare(c, 400);
-        return;
+        return 0;
     }
     c->path = str_from(decoded, 4);
     c->query = url_parse_query(c->arena, c->x->req.query);
+    if (c->api->settings.recovery != NULL)
+        return recovery(c);
     const struct fixed *f = fixed_find(c->path);
     if (f != NULL)
-        fixed(c, f);
-    else if (metrics_are_open(c) && c->on_loop)
+        return fixed(c, f);
+    if (!metrics_are_open(c))
+        return logical(c);
+    if (c->on_loop)
         http_offload(c->x, on_worker, c->api);
-    else if (metrics_are_open(c))
-        metrics_get(c);
     else
-        logical(c);
+        metrics_get(c);
+    return 0;
+}
+
+int call_again(struct call *c)
+{
+    return answer_here(c);
 }
 
 static void on_worker(void *ctx, struct http_exchange *x)
@@ -129,13 +194,14 @@ static void on_worker(void *ctx, struct http_exchange *x)
     /* It waited for a worker for so long that nobody may wait for its answer any more. */
     if (deadline != 0 && clock_now_ns(c.api->settings.core->clock) > deadline)
         answer_failure(&c, &late);
-    else
-        answer_here(&c);
+    else if (answer_here(&c) > 0)
+        forward(&c);
 }
 
 void api_handle(void *ctx, struct http_exchange *x)
 {
     struct call c = { .api = ctx, .x = x, .arena = x->req.arena, .on_loop = true };
     x->seen_ns = clock_now_ns(c.api->settings.core->clock);
-    answer_here(&c);
+    if (answer_here(&c) > 0)
+        forward(&c);
 }

@@ -23,6 +23,7 @@ struct call {
     struct url_query query;
     struct str origin;      /* to be told in the answer: the request crosses origins */
     bool on_loop;           /* must not wait */
+    bool sure;              /* see struct request */
 };
 
 /* ---- answer.c ---- */
@@ -50,6 +51,16 @@ size_t answer_headers(const struct call *c, struct http_header *out);
 
 /* True when the request was answered: a preflight, or an origin that may not call. */
 bool cors_answers(struct call *c) MUST_USE;
+
+/* ---- forward.c ---- */
+
+/* Have the active node do it all, or redirect the client there; on a worker, outside an epoch. */
+void forward_call(struct call *c);
+
+/* ---- api.c ---- */
+
+/* The whole call once more, on this node: 0 answered, 1: the active node must do it after all. */
+int call_again(struct call *c) MUST_USE;
 
 /* ---- status.c ---- */
 int status_of(enum err_code code);
@@ -87,22 +98,29 @@ typedef void fixed_fn(struct call *c);
 struct fixed {
     const char *path;
     fixed_fn *get, *put, *del; /* put also serves POST */
-    bool head;                 /* get serves HEAD too */
-    bool quick;                /* never waits: may run on the loop */
+    unsigned flags;
+};
+enum fixed_flags {
+    FIXED_HEAD = 1,   /* get serves HEAD too */
+    FIXED_QUICK = 2,  /* never waits: may run on the loop */
+    FIXED_ACTIVE = 4, /* a standby hands it on to the active node */
 };
 /* The row of a path, or NULL. */
 const struct fixed *fixed_find(struct str path);
 
+/* The same on a server that only mends. */
+const struct fixed *recovery_fixed_find(struct str path);
+
 /* True for sys/metrics on a listener where it needs no token. */
 bool metrics_are_open(const struct call *c);
 
-/* Handlers, by file: seal.c, health.c, metrics.c, logstream.c. */
+/* Handlers, by file: seal.c, health.c, metrics.c, logstream.c, raft.c. */
 fixed_fn health_get, leader_get;
 fixed_fn metrics_get, monitor_get;
 fixed_fn init_get, init_put, seal_status_get, unseal_put, seal_put, step_down_put;
 fixed_fn rekey_get, rekey_put, rekey_del, rekey_update_put;
-fixed_fn rekey_recovery;
 fixed_fn rekey_verify_get, rekey_verify_put, rekey_verify_del;
+fixed_fn raft_join_put, snapshot_get, snapshot_put, snapshot_force_put;
 fixed_fn genroot_get, genroot_put, genroot_del, genroot_update_put;
 
 #endif

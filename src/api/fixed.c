@@ -2,31 +2,47 @@
 #include "api/call.h"
 
 static const struct fixed table[] = {
-    { "sys/generate-root/attempt", genroot_get, genroot_put, genroot_del, false, false },
-    { "sys/generate-root/update", NULL, genroot_update_put, NULL, false, false },
-    { "sys/health", health_get, NULL, NULL, true, true },
-    { "sys/init", init_get, init_put, NULL, false, false },
-    { "sys/leader", leader_get, NULL, NULL, false, true },
-    { "sys/monitor", monitor_get, NULL, NULL, false, false },
-    { "sys/rekey-recovery-key/init", rekey_recovery, rekey_recovery, rekey_recovery, false, false },
-    { "sys/rekey-recovery-key/update", NULL, rekey_recovery, NULL, false, false },
-    { "sys/rekey-recovery-key/verify", rekey_recovery, rekey_recovery, rekey_recovery, false,
-      false },
-    { "sys/rekey/init", rekey_get, rekey_put, rekey_del, false, false },
-    { "sys/rekey/update", NULL, rekey_update_put, NULL, false, false },
-    { "sys/rekey/verify", rekey_verify_get, rekey_verify_put, rekey_verify_del, false, false },
-    { "sys/seal", NULL, seal_put, NULL, false, false },
-    { "sys/seal-status", seal_status_get, NULL, NULL, false, false },
-    { "sys/step-down", NULL, step_down_put, NULL, false, false },
-    { "sys/unseal", NULL, unseal_put, NULL, false, false },
+    { "sys/generate-root/attempt", genroot_get, genroot_put, genroot_del, FIXED_ACTIVE },
+    { "sys/generate-root/update", NULL, genroot_update_put, NULL, FIXED_ACTIVE },
+    { "sys/health", health_get, NULL, NULL, FIXED_HEAD | FIXED_QUICK },
+    { "sys/init", init_get, init_put, NULL, 0 },
+    { "sys/leader", leader_get, NULL, NULL, FIXED_QUICK },
+    { "sys/monitor", monitor_get, NULL, NULL, 0 },
+    { "sys/rekey-recovery-key/init", rekey_get, rekey_put, rekey_del, FIXED_ACTIVE },
+    { "sys/rekey-recovery-key/update", NULL, rekey_update_put, NULL, FIXED_ACTIVE },
+    { "sys/rekey-recovery-key/verify", rekey_verify_get, rekey_verify_put, rekey_verify_del,
+      FIXED_ACTIVE },
+    { "sys/rekey/init", rekey_get, rekey_put, rekey_del, FIXED_ACTIVE },
+    { "sys/rekey/update", NULL, rekey_update_put, NULL, FIXED_ACTIVE },
+    { "sys/rekey/verify", rekey_verify_get, rekey_verify_put, rekey_verify_del, FIXED_ACTIVE },
+    { "sys/seal", NULL, seal_put, NULL, 0 },
+    { "sys/seal-status", seal_status_get, NULL, NULL, 0 },
+    { "sys/step-down", NULL, step_down_put, NULL, FIXED_ACTIVE },
+    { "sys/storage/raft/join", NULL, raft_join_put, NULL, 0 },
+    { "sys/storage/raft/snapshot", snapshot_get, snapshot_put, NULL, FIXED_ACTIVE },
+    { "sys/storage/raft/snapshot-force", NULL, snapshot_force_put, NULL, FIXED_ACTIVE },
+    { "sys/unseal", NULL, unseal_put, NULL, 0 },
 };
+
+static const struct fixed recovery_table[] = {
+    { "sys/generate-recovery-token/attempt", genroot_get, genroot_put, genroot_del, 0 },
+    { "sys/generate-recovery-token/update", NULL, genroot_update_put, NULL, 0 },
+};
+
+static const struct fixed *find(const struct fixed *rows, size_t n, struct str path)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_is(path, rows[i].path))
+            return &rows[i];
+    return NULL;
+}
 
 const struct fixed *fixed_find(struct str path)
 {
-    if (!str_starts(path, STR("sys/")))
-        return NULL;
-    for (size_t i = 0; i < ARRAY_LEN(table); i++)
-        if (str_is(path, table[i].path))
-            return &table[i];
-    return NULL;
+    return str_starts(path, STR("sys/")) ? find(table, ARRAY_LEN(table), path) : NULL;
+}
+
+const struct fixed *recovery_fixed_find(struct str path)
+{
+    return find(recovery_table, ARRAY_LEN(recovery_table), path);
 }

@@ -1,6 +1,7 @@
 /* X-Forwarded-For (Vault docs: configuration/listener/tcp). */
 #include "api/peer.h"
 
+#include "codec/base64.h"
 #include "logical/cidr.h"
 
 /* All addresses of all such headers, first hop first. */
@@ -17,9 +18,46 @@ static struct strs chain_of(struct arena *a, const struct http_request *h)
     return chain;
 }
 
+struct str peer_print(struct arena *a, const struct peer *p)
+{
+    return arena_printf(a, STR_FMT " %d %s", STR_ARG(p->addr), p->port, p->tls ? "tls" : "plain");
+}
+
+int peer_hops(const struct http_request *h)
+{
+    int64_t hops;
+    if (h->member.n == 0 || !str_to_i64(http_header(h, PEER_HEADER_HOPS, NULL), &hops))
+        return 0;
+    return hops < 0 || hops > 100 ? 100 : (int)hops;
+}
+
+/* The client of whom another member tells. */
+static int peer_told(struct arena *a, const struct http_request *h, struct peer *out,
+                     struct err *err)
+{
+    struct str rest = http_header(h, PEER_HEADER_ADDR, NULL), part[3];
+    int64_t port = 0;
+    for (size_t i = 0; i < ARRAY_LEN(part); i++)
+        if (!str_next(&rest, ' ', &part[i]))
+            return err_set(err, ERR_BAD_REQUEST, "malformed " PEER_HEADER_ADDR " header");
+    if (!str_to_i64(part[1], &port))
+        return err_set(err, ERR_BAD_REQUEST, "malformed " PEER_HEADER_ADDR " header");
+    *out = (struct peer){ .addr = part[0], .port = (int)port, .tls = str_is(part[2], "tls") };
+    for (size_t i = 0; i < h->n_headers; i++) {
+        struct str der;
+        if (!str_eq_nocase(h->headers[i].name, STR(PEER_HEADER_CERT)))
+            continue;
+        TRY(base64_decode(a, h->headers[i].value, &der, err));
+        strs_add(a, &out->certs_der, der);
+    }
+    return arena_check(a, err);
+}
+
 int peer_of(struct arena *a, const struct http_request *h, struct peer *out, struct err *err)
 {
     const struct api_listener *rules = http_listener_user(h->listener);
+    if (h->member.n > 0)
+        return peer_told(a, h, out, err);
     *out = (struct peer){ h->peer_addr, h->peer_port, h->tls, h->peer_certs_der };
     if (rules == NULL || rules->authorized.n == 0)
         return 0;

@@ -237,6 +237,7 @@ int read_request(struct call *c, struct request **out, int *status, struct err *
         .now_ns = clock_now_ns(c->api->settings.core->clock),
         .deadline_ns = read_deadline_ns(c),
         .may_block = !c->on_loop,
+        .sure = c->sure,
         .headers = (const struct request_header *)h->headers,
         .n_headers = h->n_headers,
     };

@@ -1,4 +1,4 @@
-/* sys/rekey/init, update, verify; and why there is no rekey of a recovery key. */
+/* sys/rekey and sys/rekey-recovery-key: init, update, verify. */
 #include "core/rekey.h"
 
 #include "api/share.h"
@@ -12,9 +12,11 @@ static struct json *ordered(struct call *c)
     return o;
 }
 
+/* The path says which key gets new shares. */
 static struct rekey *rekey_of(const struct call *c)
 {
-    return c->api->settings.rekey;
+    bool recovery = str_starts(c->path, STR("sys/rekey-recovery-key/"));
+    return recovery ? c->api->settings.rekey_recovery : c->api->settings.rekey;
 }
 
 void rekey_get(struct call *c)
@@ -149,14 +151,4 @@ void rekey_verify_put(struct call *c)
     json_put_str(o, "nonce", nonce);
     json_put_bool(o, "complete", true);
     answer_json(c, 200, o);
-}
-
-/* Only a seal that opens by itself has a recovery key. */
-void rekey_recovery(struct call *c)
-{
-    struct err err = { 0 };
-    struct rekey_state s;
-    if (rekey_state(rekey_of(c), c->arena, &s, &err) == 0)
-        err_set(&err, ERR_BAD_REQUEST, "recovery rekeying not supported");
-    answer_failure(c, &err);
 }

@@ -17,10 +17,11 @@ void init_get(struct call *c)
     answer_json(c, 200, o);
 }
 
-static void put_shares(struct call *c, struct json *o, const struct strs *shares)
+static void put_shares(struct call *c, struct json *o, const char *hex_name,
+                       const char *base64_name, const struct strs *shares)
 {
-    struct json *hex = json_put_array(o, "keys");
-    struct json *base64 = json_put_array(o, "keys_base64");
+    struct json *hex = json_put_array(o, hex_name);
+    struct json *base64 = json_put_array(o, base64_name);
     for (size_t i = 0; i < shares->n; i++) {
         json_add_str(hex, hex_encode(c->arena, shares->v[i]));
         json_add_str(base64, base64_encode(c->arena, shares->v[i]));
@@ -41,6 +42,10 @@ void init_put(struct call *c)
                     .shares = json_get_int(body, "secret_shares", 0),
                     .threshold = json_get_int(body, "secret_threshold", 0),
                     .pgp_keys = json_strs(c->arena, json_member(body, "pgp_keys")) },
+        .recovery = { .type = STR("shamir"),
+                      .shares = json_get_int(body, "recovery_shares", 0),
+                      .threshold = json_get_int(body, "recovery_threshold", 0),
+                      .pgp_keys = json_strs(c->arena, json_member(body, "recovery_pgp_keys")) },
         .root_token_pgp_key = json_get_str(body, "root_token_pgp_key"),
     };
     if (lifecycle_init(c->api->settings.lifecycle, c->arena, &want, &made, &err) < 0) {
@@ -50,7 +55,9 @@ void init_put(struct call *c)
     struct json *o = json_object(c->arena);
     if (o != NULL)
         o->keep_order = true;
-    put_shares(c, o, &made.shares);
+    put_shares(c, o, "keys", "keys_base64", &made.shares);
+    if (made.recovery_shares.n > 0)
+        put_shares(c, o, "recovery_keys", "recovery_keys_base64", &made.recovery_shares);
     json_put_str(o, "root_token",
                  want.root_token_pgp_key.n > 0 ? base64_encode(c->arena, made.root_token)
                                                : made.root_token);
@@ -76,14 +83,14 @@ void seal_status_get(struct call *c)
     json_put_int(o, "progress", s.progress);
     json_put_text(o, "nonce", s.nonce);
     json_put_text(o, "version", VERSION_FULL);
-    json_put_bool(o, "migration", false);
+    json_put_bool(o, "migration", s.migration);
     epoch_enter();
     const struct active *on = lifecycle_active(c->api->settings.lifecycle);
     if (on != NULL) {
         json_put_str(o, "cluster_name", on->cluster_name);
         json_put_str(o, "cluster_id", on->cluster_id);
     }
-    json_put_bool(o, "recovery_seal", false);
+    json_put_bool(o, "recovery_seal", s.recovery_seal);
     json_put_str(o, "storage_type", c->api->settings.core->storage_type);
     answer_json(c, 200, o);
     epoch_leave();
@@ -117,7 +124,9 @@ void unseal_put(struct call *c)
     } else {
         result = decode_share(c, key, &share, &err);
         if (result == 0)
-            result = lifecycle_unseal(l, share, &err);
+            result = json_get_bool(body, "migrate", false)
+                         ? lifecycle_unseal_migrate(l, share, &err)
+                         : lifecycle_unseal(l, share, &err);
     }
     if (result < 0)
         answer_error(c, err.code == ERR_BAD_REQUEST ? 400 : 500, err_text(&err));
@@ -152,14 +161,16 @@ void seal_put(struct call *c)
         answer_empty(c, 204);
 }
 
-/* Without a standby there is nobody to hand over to: the request is fine and changes nothing. */
 void step_down_put(struct call *c)
 {
+    struct err err = { 0 };
     bool sealed;
     if (!read_authorized(c, &sealed))
         return;
     if (sealed)
         answer_error(c, 503, STR("Vault is sealed"));
+    else if (service_step_down(lifecycle_service(c->api->settings.lifecycle), &err) < 0)
+        answer_failure(c, &err);
     else
         answer_empty(c, 204);
 }

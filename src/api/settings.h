@@ -7,11 +7,17 @@
 #include "core/rekey.h"
 #include "net/http.h"
 
+struct forwarder;
+struct recovery;
+
 struct api_settings {
     struct lifecycle *lifecycle;
     const struct core_settings *core;
     struct rekey *rekey;       /* operations in progress, see core/ */
+    struct rekey *rekey_recovery;
     struct genroot *genroot;
+    struct recovery *recovery;   /* the server only mends (server -recovery); else NULL */
+    struct forwarder *forwarder; /* hands requests on to the active node; NULL: redirects */
     bool ui;
 };
 

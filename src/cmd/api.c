@@ -218,11 +218,12 @@ int api_send(struct command_run *run, const struct api_call *call, struct api_an
         return -1;
     if (call->body != NULL)
         json_print(call->body, &body);
-    struct str bytes = call->raw_body.p != NULL ? call->raw_body : buf_str(&body);
     struct coffer_request q = {
         .method = call->method, .path = call->path, .query = call->query,
-        .n_query = call->n_query, .body = bytes.n > 0 ? bytes.p : NULL, .body_len = bytes.n,
-        .content_type = call->raw_body.p != NULL             ? "application/octet-stream"
+        .n_query = call->n_query, .body = body.n > 0 ? body.p : NULL,
+        .body_len = call->source != NULL ? call->source_n : body.n,
+        .source = call->source, .source_ctx = call->source_ctx, .source_name = call->source_name,
+        .content_type = call->source != NULL                 ? "application/octet-stream"
                         : strcmp(call->method, "PATCH") == 0 ? "application/merge-patch+json"
                                                              : NULL,
         .sink = call->sink, .sink_ctx = call->sink_ctx,

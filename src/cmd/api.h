@@ -11,7 +11,11 @@ struct api_call {
     const struct coffer_pair *query;
     size_t n_query;
     bool unwrapped;             /* a question on the way: never wrapped, never printed as curl */
-    struct str raw_body;        /* instead of body: a snapshot */
+    /* Instead of body, bytes in pieces: as coffer_request has it. */
+    int (*source)(void *ctx, uint64_t offset, char *to, size_t len);
+    void *source_ctx;
+    uint64_t source_n;
+    const char *source_name;
     int (*sink)(void *ctx, const char *part, size_t len);
     void *sink_ctx;
 };

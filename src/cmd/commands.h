@@ -62,9 +62,7 @@ extern const struct command command_operator_migrate;
 
 /* operator_raft.c */
 extern const struct command command_operator_raft, command_operator_raft_list_peers,
-    command_operator_raft_remove_peer, command_operator_raft_join,
-    command_operator_raft_snapshot, command_operator_raft_snapshot_save,
-    command_operator_raft_snapshot_restore;
+    command_operator_raft_remove_peer, command_operator_raft_join;
 
 /* operator_rekey.c */
 extern const struct command command_operator_rekey;
@@ -72,6 +70,10 @@ extern const struct command command_operator_rekey;
 /* operator_seal.c */
 extern const struct command command_operator, command_operator_unseal, command_operator_seal,
     command_operator_step_down, command_operator_key_status, command_operator_rotate;
+
+/* operator_snapshot.c */
+extern const struct command command_operator_raft_snapshot, command_operator_raft_snapshot_save,
+    command_operator_raft_snapshot_restore, command_operator_raft_snapshot_inspect;
 
 /* policy.c */
 extern const struct command command_policy, command_policy_read, command_policy_write,

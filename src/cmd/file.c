@@ -9,13 +9,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* "open p: no such file or directory", as Go words it. */
-static int fail(struct err *err, const char *doing, const char *path)
+int file_fail(struct err *err, const char *doing, const char *path)
 {
     char text[128];
     snprintf(text, sizeof text, "%s", strerror(errno));
     text[0] = (char)tolower((unsigned char)text[0]);
     return err_set(err, ERR_IO, "%s %s: %s", doing, path, text);
+}
+
+int file_temporary(int *fd, struct err *err)
+{
+    const char *dir = getenv("TMPDIR");
+    AUTO(buf_free) struct buf path = { 0 };
+    buf_printf(&path, "%s/coffer.XXXXXX", dir != NULL && dir[0] != '\0' ? dir : "/tmp");
+    buf_byte(&path, '\0');
+    TRY(buf_check(&path, err));
+    *fd = mkostemp(path.p, O_CLOEXEC);
+    if (*fd < 0)
+        return file_fail(err, "create", path.p);
+    unlink(path.p);
+    return 0;
 }
 
 int file_read_fd(int fd, struct buf *out, struct err *err)
@@ -27,7 +40,7 @@ int file_read_fd(int fd, struct buf *out, struct err *err)
         if (n == 0)
             return 0;
         if (n < 0 && errno != EINTR)
-            return fail(err, "read", fd == 0 ? "standard input" : "file");
+            return file_fail(err, "read", fd == 0 ? "standard input" : "file");
         out->n += n > 0 ? (size_t)n : 0;
     }
 }
@@ -36,7 +49,7 @@ int file_read(const char *path, struct buf *out, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return errno == ENOENT ? 0 : fail(err, "open", path);
+        return errno == ENOENT ? 0 : file_fail(err, "open", path);
     int rc = file_read_fd(fd, out, err);
     close(fd);
     return rc < 0 ? -1 : 1;
@@ -69,12 +82,12 @@ int file_replace(const char *path, struct str bytes, struct err *err)
     TRY(buf_check(&aside, err));
     int fd = mkostemp(aside.p, O_CLOEXEC); /* mode 0600 */
     if (fd < 0)
-        return fail(err, "create", path);
-    int rc = write_all(fd, bytes) == 0 && fsync(fd) == 0 ? 0 : fail(err, "write", path);
+        return file_fail(err, "create", path);
+    int rc = write_all(fd, bytes) == 0 && fsync(fd) == 0 ? 0 : file_fail(err, "write", path);
     if (close(fd) != 0 && rc == 0)
-        rc = fail(err, "close", path);
+        rc = file_fail(err, "close", path);
     if (rc == 0 && rename(aside.p, path) != 0)
-        rc = fail(err, "rename", path);
+        rc = file_fail(err, "rename", path);
     if (rc < 0)
         unlink(aside.p);
     return rc;
@@ -84,10 +97,10 @@ int file_write(const char *path, struct str bytes, unsigned mode, struct err *er
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
     if (fd < 0)
-        return fail(err, "open", path);
-    int rc = write_all(fd, bytes) == 0 ? 0 : fail(err, "write", path);
+        return file_fail(err, "open", path);
+    int rc = write_all(fd, bytes) == 0 ? 0 : file_fail(err, "write", path);
     if (close(fd) != 0 && rc == 0)
-        rc = fail(err, "close", path);
+        rc = file_fail(err, "close", path);
     return rc;
 }
 

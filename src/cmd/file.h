@@ -9,6 +9,10 @@
 int file_read(const char *path, struct buf *out, struct err *err) MUST_USE;
 /* The same, and its absence is an error too: "open p: no such file or directory". */
 int file_need(const char *path, struct buf *out, struct err *err) MUST_USE;
+/* ERR_IO with errno's text: "open p: no such file or directory", as Go words it. -1. */
+int file_fail(struct err *err, const char *doing, const char *path);
+/* A nameless file of our own in TMPDIR, gone when it is closed. -1: ERR_IO. */
+int file_temporary(int *fd, struct err *err) MUST_USE;
 /* Until the end of the descriptor. */
 int file_read_fd(int fd, struct buf *out, struct err *err) MUST_USE;
 /* Write a file of mode 0600 beside it, then put it in its place. */

@@ -57,6 +57,7 @@ static const struct command *const commands[] = {
     &command_operator_raft_list_peers,
     &command_operator_raft_remove_peer,
     &command_operator_raft_snapshot,
+    &command_operator_raft_snapshot_inspect,
     &command_operator_raft_snapshot_restore,
     &command_operator_raft_snapshot_save,
     &command_operator_rekey,

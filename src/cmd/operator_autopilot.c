@@ -100,23 +100,33 @@ static const struct flag set_flags[] = {
       .help = "How long a new server must be healthy before it gets a vote." },
 };
 
+/* -1: said so. */
+static int put_setting(struct command_run *run, size_t i, struct json *body)
+{
+    const char *name = settings[i].name, *flag = settings[i].flag;
+    int64_t n = settings[i].is_time ? flags_ns(run->flags, flag)
+                : i == 0            ? 0
+                                    : flags_int(run->flags, flag);
+    if (n < 0)
+        return command_fail(run, -1, "-%s cannot be negative", flag);
+    if (settings[i].is_time)
+        json_put_str(body, name, duration_format(run->arena, n));
+    else if (i == 0)
+        json_put_bool(body, name, flags_bool(run->flags, flag));
+    else
+        json_put_int(body, name, n);
+    return 0;
+}
+
 static int set_config_run(struct command_run *run)
 {
     struct api_answer answer;
     struct json *body = json_object(run->arena);
     if (run->n_args != 0)
         return command_fail(run, 1, "Incorrect arguments (expected 0, got %zu)", run->n_args);
-    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
-        if (!flags_given(run->flags, settings[i].flag))
-            continue;
-        if (settings[i].is_time)
-            json_put_str(body, settings[i].name,
-                         duration_format(run->arena, flags_ns(run->flags, settings[i].flag)));
-        else if (i == 0)
-            json_put_bool(body, settings[i].name, flags_bool(run->flags, settings[i].flag));
-        else
-            json_put_int(body, settings[i].name, flags_int(run->flags, settings[i].flag));
-    }
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+        if (flags_given(run->flags, settings[i].flag) && put_setting(run, i, body) < 0)
+            return 1;
     if (api_put(run, "sys/storage/raft/autopilot/configuration", body, &answer) < 0)
         return command_fail(run, 2, STR_FMT, STR_ARG(answer.error));
     return answer.json != NULL ? output_secret(run, answer.json) : 0;
@@ -135,6 +145,33 @@ const struct command command_operator_raft_autopilot_set_config = {
 };
 
 /* ---- state ---- */
+
+static int by_key(const void *a, const void *b)
+{
+    return str_cmp((*(const struct json *const *)a)->key, (*(const struct json *const *)b)->key);
+}
+
+/* The members of an object in the order of their names. */
+static const struct json **sorted_members(struct arena *a, const struct json *o, size_t *n)
+{
+    size_t count = o != NULL ? o->count : 0;
+    const struct json **list = (const struct json **)arena_array(a, count + 1, sizeof *list);
+    *n = 0;
+    for (const struct json *m = json_first(o); list != NULL && m != NULL; m = m->next)
+        list[(*n)++] = m;
+    if (*n > 0)
+        qsort(list, *n, sizeof *list, by_key);
+    return list;
+}
+
+static void print_meta(const struct command_run *run, const struct json *m)
+{
+    AUTO(buf_free) struct buf text = { 0 };
+    text_quoted(m->key, &text);
+    buf_add(&text, STR(": "));
+    text_quoted(m->text, &text);
+    command_say(run, "         " STR_FMT, STR_ARG(buf_str(&text)));
+}
 
 static void print_server(const struct command_run *run, const struct json *s)
 {
@@ -157,9 +194,10 @@ static void print_server(const struct command_run *run, const struct json *s)
     if (meta == NULL || meta->count == 0)
         return;
     command_say(run, "      Meta");
-    for (const struct json *m = json_first(meta); m != NULL; m = m->next)
-        command_say(run, "         \"" STR_FMT "\": \"" STR_FMT "\"", STR_ARG(m->key),
-                    STR_ARG(m->text));
+    size_t n;
+    const struct json **list = sorted_members(run->arena, meta, &n);
+    for (size_t i = 0; i < n; i++)
+        print_meta(run, list[i]);
 }
 
 static void print_names(const struct command_run *run, const char *title,
@@ -172,18 +210,11 @@ static void print_names(const struct command_run *run, const char *title,
         command_say(run, "   " STR_FMT, STR_ARG(n->text));
 }
 
-static int by_key(const void *a, const void *b)
-{
-    return str_cmp((*(const struct json *const *)a)->key, (*(const struct json *const *)b)->key);
-}
-
 static void print_state(struct command_run *run, const struct json *data)
 {
-    const struct json *servers = json_member(data, "servers");
     struct str leader = json_get_str(data, "leader");
-    size_t n = 0, count = servers != NULL ? servers->count : 0;
-    const struct json **list = (const struct json **)arena_array(run->arena, count + 1,
-                                                                 sizeof *list);
+    size_t n;
+    const struct json **list = sorted_members(run->arena, json_member(data, "servers"), &n);
     command_say(run, "Healthy:                      %s",
                 json_get_bool(data, "healthy", false) ? "true" : "false");
     command_say(run, "Failure Tolerance:            %lld",
@@ -192,12 +223,80 @@ static void print_state(struct command_run *run, const struct json *data)
     print_names(run, "Voters:", json_member(data, "voters"), true);
     print_names(run, "Non Voters:", json_member(data, "non_voters"), false);
     command_say(run, "Servers:");
-    for (const struct json *s = json_first(servers); list != NULL && s != NULL; s = s->next)
-        list[n++] = s;
-    if (n > 0)
-        qsort(list, n, sizeof *list, by_key);
     for (size_t i = 0; i < n; i++)
         print_server(run, list[i]);
+}
+
+/* ---- state, for programs: the names that Vault's own client gives it ---- */
+
+/* A member of Vault's type; in its place an empty one when the server does not send it. */
+struct member {
+    const char *name, *of_server;
+    enum json_type type;
+};
+
+static void put_member(struct json *to, const struct member *m, const struct json *from)
+{
+    struct json *v = json_member(from, m->of_server);
+    if (v != NULL)
+        json_put(to, m->name, json_copy(to->arena, v));
+    else if (m->type == JSON_STRING)
+        json_put_str(to, m->name, STR(""));
+    else if (m->type == JSON_NUMBER)
+        json_put_int(to, m->name, 0);
+    else if (m->type == JSON_BOOL)
+        json_put_bool(to, m->name, false);
+    else
+        json_put(to, m->name, json_null(to->arena));
+}
+
+static struct json *server_value(struct arena *a, const struct json *server)
+{
+    static const struct member members[] = {
+        { "ID", "id", JSON_STRING },
+        { "Name", "name", JSON_STRING },
+        { "Address", "address", JSON_STRING },
+        { "NodeStatus", "node_status", JSON_STRING },
+        { "LastContact", "last_contact", JSON_STRING },
+        { "LastTerm", "last_term", JSON_NUMBER },
+        { "LastIndex", "last_index", JSON_NUMBER },
+        { "Healthy", "healthy", JSON_BOOL },
+        { "StableSince", "stable_since", JSON_STRING },
+        { "Status", "status", JSON_STRING },
+        { "Meta", "meta", JSON_OBJECT },
+    };
+    struct json *o = json_object(a);
+    if (o == NULL)
+        return NULL;
+    o->keep_order = true;
+    for (size_t i = 0; i < ARRAY_LEN(members); i++)
+        put_member(o, &members[i], server);
+    return o;
+}
+
+static struct json *state_value(struct arena *a, const struct json *data)
+{
+    static const struct member members[] = {
+        { "Healthy", "healthy", JSON_BOOL },
+        { "FailureTolerance", "failure_tolerance", JSON_NUMBER },
+        { "Servers", NULL, JSON_OBJECT },
+        { "Leader", "leader", JSON_STRING },
+        { "Voters", "voters", JSON_ARRAY },
+        { "NonVoters", "non_voters", JSON_ARRAY },
+    };
+    struct json *o = json_object(a), *servers = json_object(a);
+    const struct json *from = json_member(data, "servers");
+    if (o == NULL || servers == NULL)
+        return NULL;
+    o->keep_order = true;
+    for (const struct json *s = json_first(from); s != NULL; s = s->next)
+        json_append(servers, s->key, server_value(a, s));
+    for (size_t i = 0; i < ARRAY_LEN(members); i++)
+        if (members[i].of_server != NULL)
+            put_member(o, &members[i], data);
+        else
+            json_put(o, members[i].name, from != NULL ? servers : json_null(a));
+    return o;
 }
 
 static int state_run(struct command_run *run)
@@ -215,8 +314,9 @@ static int state_run(struct command_run *run)
         return 0;
     const struct json *data = json_member(answer.json, "data");
     if (strcmp(run->format, "json") == 0 || strcmp(run->format, "yaml") == 0)
-        return output_value(run, data);
+        return output_value(run, state_value(run->arena, data));
     print_state(run, data);
+    command_gap(run);
     return 0;
 }
 

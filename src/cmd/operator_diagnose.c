@@ -65,7 +65,9 @@ static bool read_skips(struct command_run *run, struct diagnose_request *request
             request->skip_listener = true;
         else if (str_is(skips.v[i], "storage"))
             request->skip_storage = true;
-        else if (!str_is(skips.v[i], "autounseal"))
+        else if (str_is(skips.v[i], "autounseal"))
+            request->skip_autounseal = true;
+        else
             return command_fail(run, 0, "-skip: listener, storage or autounseal expected, "
                                         "got \"" STR_FMT "\"", STR_ARG(skips.v[i]));
     }

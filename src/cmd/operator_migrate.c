@@ -94,6 +94,9 @@ const struct command command_operator_migrate = {
             "      storage_destination \"lmdb\" {\n"
             "        path = \"/var/lib/coffer\"\n"
             "      }\n\n"
+            "  A destination \"raft\" becomes a cluster of one node; beside the blocks stands its "
+            "address:\n\n"
+            "      cluster_addr = \"https://10.0.0.1:8201\"\n\n"
             "      $ vault operator migrate -config=migrate.hcl",
     .run = migrate_run,
     COMMAND_FLAGS(migrate_flags),

@@ -1,10 +1,4 @@
 /* Operator_raft: "operator raft": the servers of a cluster with integrated storage. */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "cmd/api.h"
 #include "cmd/commands.h"
 #include "cmd/file.h"
@@ -21,14 +15,28 @@ const struct command command_operator_raft = {
 
 /* ---- list-peers ---- */
 
+static const struct flag dr_flags[] = {
+    { .name = "dr-token", .kind = FLAG_STRING,
+      .help = "Token for disaster recovery, when this cluster is a secondary." },
+};
+
+/* A secondary for disaster recovery has no tokens of its own: it is asked by a write. */
+static int ask_configuration(struct command_run *run, struct api_answer *answer)
+{
+    static const char path[] = "sys/storage/raft/configuration";
+    struct json *body = json_object(run->arena);
+    if (flags_str(run->flags, "dr-token").n == 0)
+        return api_read(run, &(struct api_call){ .method = "GET", .path = path }, answer);
+    json_put_str(body, "dr_operation_token", flags_str(run->flags, "dr-token"));
+    return api_read(run, &(struct api_call){ .method = "PUT", .path = path, .body = body }, answer);
+}
+
 static int list_peers_run(struct command_run *run)
 {
     struct api_answer answer;
     if (!command_args(run, 0, 0))
         return 1;
-    int found = api_read(run, &(struct api_call){ .method = "GET",
-                                                  .path = "sys/storage/raft/configuration" },
-                         &answer);
+    int found = ask_configuration(run, &answer);
     if (found < 0)
         return command_fail(run, 2, "Error reading the raft cluster configuration: " STR_FMT,
                             STR_ARG(answer.error));
@@ -62,14 +70,10 @@ const struct command command_operator_raft_list_peers = {
             "      $ vault operator raft list-peers",
     .run = list_peers_run,
     .options = COMMAND_HTTP | COMMAND_FORMAT,
+    COMMAND_FLAGS(dr_flags),
 };
 
 /* ---- remove-peer ---- */
-
-static const struct flag remove_flags[] = {
-    { .name = "dr-token", .kind = FLAG_STRING,
-      .help = "Token for disaster recovery, when this cluster is a secondary." },
-};
 
 static int remove_peer_run(struct command_run *run)
 {
@@ -77,7 +81,10 @@ static int remove_peer_run(struct command_run *run)
     struct json *body = json_object(run->arena);
     if (run->n_args != 1)
         return command_fail(run, 1, "Incorrect arguments (expected 1, got %zu)", run->n_args);
-    json_put_str(body, "server_id", str_trim(str_of(run->args[0])));
+    struct str id = str_trim(str_of(run->args[0]));
+    if (id.n == 0)
+        return command_fail(run, 1, "Server id is required");
+    json_put_str(body, "server_id", id);
     if (flags_given(run->flags, "dr-token"))
         json_put_str(body, "dr_operation_token", flags_str(run->flags, "dr-token"));
     if (api_post(run, "sys/storage/raft/remove-peer", body, &answer) < 0)
@@ -94,8 +101,8 @@ const struct command command_operator_raft_remove_peer = {
     .help = "  Takes a server out of the cluster. It must not come back with its old data.\n\n"
             "      $ vault operator raft remove-peer node1",
     .run = remove_peer_run,
-    .options = COMMAND_HTTP,
-    COMMAND_FLAGS(remove_flags),
+    .options = COMMAND_HTTP | COMMAND_FORMAT,
+    COMMAND_FLAGS(dr_flags),
 };
 
 /* ---- join ---- */
@@ -185,114 +192,4 @@ const struct command command_operator_raft_join = {
     .run = join_run,
     .options = COMMAND_HTTP | COMMAND_FORMAT,
     COMMAND_FLAGS(join_flags),
-};
-
-/* ---- snapshots ---- */
-
-const struct command command_operator_raft_snapshot = {
-    .name = "operator raft snapshot",
-    .usage = "operator raft snapshot <subcommand> [options] [args]",
-    .summary = "Restores and saves snapshots from the Raft cluster",
-    .help = "  Saves all data of the cluster to a file, and brings it back.\n\n"
-            "      $ vault operator raft snapshot save backup.snap\n"
-            "      $ vault operator raft snapshot restore backup.snap",
-};
-
-struct sink_file {
-    int fd;
-    int failed; /* errno */
-};
-
-static int to_file(void *ctx, const char *part, size_t len)
-{
-    struct sink_file *f = ctx;
-    struct str rest = str_mem(part, len);
-    while (rest.n > 0) {
-        ssize_t n = write(f->fd, rest.p, rest.n);
-        if (n < 0 && errno != EINTR) {
-            f->failed = errno;
-            return -1;
-        }
-        rest = str_from(rest, n > 0 ? (size_t)n : 0);
-    }
-    return 0;
-}
-
-/* Into a file beside it first, so that no half snapshot bears the name. */
-static int save_run(struct command_run *run)
-{
-    struct api_answer answer;
-    if (run->n_args != 1)
-        return command_fail(run, 1, "Incorrect arguments (expected 1, got %zu)", run->n_args);
-    struct str path = str_trim(str_of(run->args[0]));
-    if (path.n == 0)
-        return command_fail(run, 1, "Output file name is required");
-    char *name = arena_cstr(run->arena, path);
-    char *aside = arena_cstr(run->arena,
-                             arena_printf(run->arena, STR_FMT ".XXXXXX", STR_ARG(path)));
-    if (name == NULL || aside == NULL)
-        return command_out_of_memory(run);
-    struct sink_file f = { .fd = run->curl_only ? -1 : mkostemp(aside, O_CLOEXEC) };
-    if (f.fd < 0 && !run->curl_only)
-        return command_fail(run, 2, "Error taking the snapshot: open %s: %s", name,
-                            strerror(errno));
-    int rc = api_send(run, &(struct api_call){ .method = "GET",
-                                               .path = "sys/storage/raft/snapshot",
-                                               .sink = to_file, .sink_ctx = &f }, &answer);
-    if (run->curl_only)
-        return 2;
-    bool written = f.failed == 0 && fsync(f.fd) == 0;
-    if (close(f.fd) == 0 && rc == 0 && written && rename(aside, name) == 0)
-        return 0;
-    int number = f.failed != 0 ? f.failed : errno;
-    unlink(aside);
-    if (rc < 0 && f.failed == 0)
-        return command_fail(run, 2, "Error taking the snapshot: " STR_FMT, STR_ARG(answer.error));
-    return command_fail(run, 2, "Error taking the snapshot: %s: %s", name, strerror(number));
-}
-
-const struct command command_operator_raft_snapshot_save = {
-    .name = "operator raft snapshot save",
-    .usage = "operator raft snapshot save [options] SNAPSHOT_FILE",
-    .summary = "Saves a snapshot of the current state of the Raft cluster into a file",
-    .help = "  Saves all data, as encrypted as it is stored, to a file.\n\n"
-            "      $ vault operator raft snapshot save backup.snap",
-    .run = save_run,
-    .options = COMMAND_HTTP,
-};
-
-static const struct flag restore_flags[] = {
-    { .name = "force", .kind = FLAG_BOOL,
-      .help = "Also a snapshot of another cluster, whose shares are then needed to unseal." },
-};
-
-static int restore_run(struct command_run *run)
-{
-    struct api_answer answer;
-    struct err err = { 0 };
-    AUTO(buf_free) struct buf snapshot = { 0 };
-    if (run->n_args != 1)
-        return command_fail(run, 1, "Incorrect arguments (expected 1, got %zu)", run->n_args);
-    if (file_need(run->args[0], &snapshot, &err) < 0)
-        return command_fail(run, 2, "Error opening snapshot file: %s", err.msg);
-    if (snapshot.n == 0)
-        return command_fail(run, 2, "Error opening snapshot file: it is empty");
-    const char *path = flags_bool(run->flags, "force") ? "sys/storage/raft/snapshot-force"
-                                                       : "sys/storage/raft/snapshot";
-    if (api_send(run, &(struct api_call){ .method = "POST", .path = path,
-                                          .raw_body = buf_str(&snapshot) }, &answer) < 0)
-        return command_fail(run, 2, "Error installing the snapshot: " STR_FMT,
-                            STR_ARG(answer.error));
-    return 0;
-}
-
-const struct command command_operator_raft_snapshot_restore = {
-    .name = "operator raft snapshot restore",
-    .usage = "operator raft snapshot restore [options] SNAPSHOT_FILE",
-    .summary = "Installs the provided snapshot, returning the cluster to the state defined in it",
-    .help = "  Replaces all data of the cluster by the snapshot's.\n\n"
-            "      $ vault operator raft snapshot restore backup.snap",
-    .run = restore_run,
-    .options = COMMAND_HTTP,
-    COMMAND_FLAGS(restore_flags),
 };

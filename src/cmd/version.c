@@ -39,6 +39,10 @@ static const struct flag server_flags[] = {
       .help = "Lines of this level and above are logged: trace, debug, info, warn or err." },
     { .name = "log-format", .kind = FLAG_STRING, .env = "VAULT_LOG_FORMAT",
       .help = "\"standard\" or \"json\"." },
+    { .name = "recovery", .kind = FLAG_BOOL,
+      .help = "Start one node of a cluster alone, with sys/raw only, to mend what keeps the "
+              "cluster from coming up. It takes a token of \"operator generate-root "
+              "-recovery-token\"." },
 };
 
 static const struct flag server_dev_flags[] = {
@@ -63,6 +67,8 @@ const struct command command_server = {
             "  once (\"operator init\") and unsealed after each start (\"operator unseal\").\n\n"
             "  Start with a configuration file:\n\n"
             "      $ vault server -config=/etc/vault/config.hcl\n\n"
+            "  Start one node to mend its storage:\n\n"
+            "      $ vault server -recovery -config=/etc/vault/config.hcl\n\n"
             "  Start a server for trying things out, in memory, unsealed:\n\n"
             "      $ vault server -dev",
     .run = server_run,

@@ -7,6 +7,7 @@
 #include "base/epoch.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "core/recovery.h"
 #include "core/shares.h"
 #include "core/start.h"
 #include "crypto/pgp.h"
@@ -15,6 +16,7 @@ static const struct log lg = { "core" };
 
 struct genroot {
     struct lifecycle *lifecycle;
+    struct recovery *recovery; /* NULL: root tokens are made */
     pthread_mutex_t mu;
     /* Under mu.  No operation: nonce is empty. */
     char nonce[37];
@@ -24,12 +26,14 @@ struct genroot {
     struct shares given;
 };
 
-int genroot_new(struct lifecycle *l, struct genroot **out, struct err *err)
+int genroot_new(struct lifecycle *l, struct recovery *recovery, struct genroot **out,
+                struct err *err)
 {
     struct genroot *g = calloc(1, sizeof *g);
     if (g == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     g->lifecycle = l;
+    g->recovery = recovery;
     pthread_mutex_init(&g->mu, NULL);
     *out = g;
     return 0;
@@ -57,7 +61,7 @@ void genroot_free(struct genroot *g)
 static int enter(struct genroot *g, struct err *err)
 {
     pthread_mutex_lock(&g->mu);
-    bool active = lifecycle_active(g->lifecycle) != NULL;
+    bool active = g->recovery != NULL || lifecycle_active(g->lifecycle) != NULL;
     if (g->nonce[0] != 0 && (!active || g->life != lifecycle_lives(g->lifecycle)))
         forget(g);
     return active ? 0 : err_set(err, ERR_SEALED, "Vault is sealed");
@@ -73,7 +77,7 @@ static int leave(struct genroot *g, int result)
 static int threshold(struct genroot *g, struct arena *a, int64_t *out, struct err *err)
 {
     struct seal_config now;
-    int found = lifecycle_seal_config(g->lifecycle, a, &now, err);
+    int found = lifecycle_people(g->lifecycle, a, &now, err);
     if (found < 0)
         return -1;
     if (found == 0)
@@ -153,10 +157,15 @@ static int authenticate(struct genroot *g, struct err *err)
 {
     AUTO(secret_free) struct secret kek = { 0 };
     AUTO(secret_free) struct secret root_key = { 0 };
-    int result = lifecycle_combine(g->given.v, g->given.n, &kek, err);
+    int result = shares_combine(&g->given, &kek, err);
     shares_forget(&g->given);
     if (result < 0)
         return err_prefix(err, "failed to compute master key");
+    if (lifecycle_seal_is_automatic(g->lifecycle)) {
+        if (lifecycle_check_recovery_key(g->lifecycle, secret_str(&kek), err) < 0)
+            return err_prefix(err, "root generation aborted: unable to authenticate");
+        return 0;
+    }
     struct barrier *b = lifecycle_barrier(g->lifecycle);
     if (lifecycle_open_root_key(g->lifecycle, secret_str(&kek), &root_key, err) < 0)
         return err_prefix(err, "root generation aborted: unable to authenticate");
@@ -187,6 +196,22 @@ static int encode(struct genroot *g, struct arena *a, struct str token, struct s
     while (str_ends(*out, STR("=")))
         out->n--;
     return arena_check(a, err);
+}
+
+/* The same shares open the barrier and make the one token. */
+static int make_recovery_token(struct genroot *g, struct arena *a, struct str *encoded,
+                               struct err *err)
+{
+    AUTO(secret_free) struct secret combined = { 0 };
+    struct str token;
+    int result = shares_combine(&g->given, &combined, err);
+    shares_forget(&g->given);
+    if (result < 0)
+        return err_prefix(err, "failed to compute master key");
+    if (recovery_open(g->recovery, a, secret_str(&combined), &token, err) < 0)
+        return err_prefix(err, "recovery operation token generation aborted: unable to "
+                               "authenticate");
+    return encode(g, a, token, encoded, err);
 }
 
 static int make(struct genroot *g, struct arena *a, struct str *encoded, struct err *err)
@@ -224,8 +249,12 @@ static int update_locked(struct genroot *g, struct arena *a, struct str share, s
     out->fingerprint = arena_dup(a, buf_str(&g->fingerprint));
     if (out->progress < out->required)
         return arena_check(a, err);
-    TRY(authenticate(g, err));
-    TRY(make(g, a, &out->encoded, err));
+    if (g->recovery != NULL) {
+        TRY(make_recovery_token(g, a, &out->encoded, err));
+    } else {
+        TRY(authenticate(g, err));
+        TRY(make(g, a, &out->encoded, err));
+    }
     LOG(&lg, INFO, "root generation finished: nonce=%s", g->nonce);
     forget(g);
     return arena_check(a, err);

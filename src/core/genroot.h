@@ -9,8 +9,13 @@ struct genroot; /* any thread; at most one operation is in progress */
 /* Characters of the one-time pad: as many as a token has. */
 enum { GENROOT_OTP_LEN = 26 };
 
-/* ${l} is borrowed for ever. */
-int genroot_new(struct lifecycle *l, struct genroot **out, struct err *err) MUST_USE;
+struct recovery;
+/*
+ * ${l} is borrowed for ever.  With ${recovery} (else NULL) what is made is its token, on a server
+ * where nothing else runs.
+ */
+int genroot_new(struct lifecycle *l, struct recovery *recovery, struct genroot **out,
+                struct err *err) MUST_USE;
 void genroot_free(struct genroot *g);
 
 /*

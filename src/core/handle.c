@@ -7,9 +7,11 @@
 #include "core/login.h"
 #include "core/mount.h"
 #include "core/router.h"
+#include "core/service.h"
 #include "core/wrap.h"
 #include "logical/cidr.h"
 #include "logical/help.h"
+#include "storage/ha.h"
 
 static const struct log lg = { "core" };
 
@@ -199,6 +201,12 @@ static int finish(const struct active *on, struct request *req, struct response 
     return result;
 }
 
+/* A standby found that it would have to write: the active node does it all, and writes it down. */
+static bool leaves(const struct active *on, const struct request *req)
+{
+    return on->standby && req->err.code == ERR_STANDBY;
+}
+
 /*
  * Write a refusal down, as a request with its reason and an answer with the aggregated text; the
  * client gets the latter too, but for what concerns the token itself (${bare}).
@@ -208,7 +216,7 @@ static int refuse(const struct active *on, struct request *req, const struct tok
 {
     struct err audit = { 0 }, wrapped = req->err;
     struct response none = { .arena = req->arena };
-    if (req->err.code == ERR_MUST_WAIT)
+    if (req->err.code == ERR_MUST_WAIT || leaves(on, req))
         return -1;
     wrap_error(&wrapped);
     if (broker_log_request(on->broker, req, e, &req->err, &audit) < 0
@@ -276,7 +284,7 @@ static int with_token(const struct active *on, struct request *req, struct respo
         if (broker_active(on->broker))
             at = metric_now_ns();
         result = req->backend_open ? work(on, req, resp, &at) : router_refuse(req);
-        if (result < 0 && req->err.code == ERR_MUST_WAIT)
+        if (result < 0 && (req->err.code == ERR_MUST_WAIT || leaves(on, req)))
             return -1;
         result = finish(on, req, resp, e, result);
     }
@@ -295,7 +303,7 @@ static int without_token(const struct active *on, struct request *req, struct re
     if (broker_log_request(on->broker, req, NULL, NULL, &audit) < 0)
         return err_set(&req->err, ERR_INTERNAL, "1 error occurred:\n\t* %s\n\n", audit.msg);
     int result = call_route(on, req, resp, &at);
-    if (result < 0 && req->err.code == ERR_MUST_WAIT)
+    if (result < 0 && (req->err.code == ERR_MUST_WAIT || leaves(on, req)))
         return -1;
     if (result > 0 && resp->auth != NULL)
         result = login_finish(on, req, resp);
@@ -304,8 +312,42 @@ static int without_token(const struct active *on, struct request *req, struct re
     return result;
 }
 
-static int sealed(struct request *req)
+static int elsewhere(struct request *req)
 {
+    req->elsewhere = true;
+    return err_set(&req->err, ERR_STANDBY, "node is not active");
+}
+
+/* Nothing that this request does can change the store. */
+static bool only_reads(const struct request *req)
+{
+    unsigned flags = req->route == NULL ? 0 : req->route->flags;
+    bool reads = req->op == OP_READ || req->op == OP_LIST || req->op == OP_HELP;
+    return (reads || (flags & ROUTE_NO_COMMIT)) && !(flags & ROUTE_ACTIVE) && req->wrap_ttl_s == 0;
+}
+
+/*
+ * In a cluster: may this node answer?  A standby what only reads; nobody when what its store shows
+ * may be older than what was acknowledged.  A write needs no such proof: its commit is one.
+ */
+static int check_place(const struct active *on, struct request *req)
+{
+    struct ha *ha = on->settings->ha;
+    if (ha == NULL)
+        return 0;
+    bool reads = only_reads(req);
+    if (on->standby
+        && (!reads || on->settings->forward_reads || (!req->backend_open && req->mount != NULL)))
+        return elsewhere(req);
+    if (reads && !req->sure && !ha->ops->may_read(ha))
+        return elsewhere(req);
+    return 0;
+}
+
+static int sealed(struct lifecycle *l, struct request *req)
+{
+    if (service_mode(lifecycle_service(l)) != SERVICE_OFF)
+        return elsewhere(req);
     return err_set(&req->err, ERR_SEALED, "%sVault is sealed",
                    req->token.n > 0 ? "error performing token check: " : "");
 }
@@ -316,13 +358,18 @@ int handle(struct lifecycle *l, struct request *req, struct response *resp)
     epoch_enter();
     const struct active *on = lifecycle_active(l);
     if (on == NULL) {
-        result = sealed(req);
+        result = sealed(l, req);
     } else if (str_starts(req->path, STR("sys/wrapping/")) && wrap_undress(on, req) < 0) {
         result = -1;
     } else {
         router_find(on, req);
         bool open_to_all = req->route != NULL && (req->route->flags & ROUTE_NO_TOKEN) != 0;
-        result = open_to_all ? without_token(on, req, resp) : with_token(on, req, resp);
+        result = check_place(on, req);
+        if (result == 0)
+            result = open_to_all ? without_token(on, req, resp) : with_token(on, req, resp);
+        /* A standby cannot have done anything: what it may not, the active node does anew. */
+        if (result < 0 && on->standby && req->err.code == ERR_STANDBY)
+            req->elsewhere = true;
         /* Strings of the caller's token live in the epoch: none may be left behind. */
         req->caller = NULL;
     }

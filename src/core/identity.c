@@ -7,11 +7,14 @@
 #include "base/clock.h"
 #include "base/epoch.h"
 #include "base/keylock.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/random.h"
 #include "core/identity_entity.h"
 #include "core/identity_table.h"
 #include "crypto/digest.h"
+
+static const struct log lg = { "identity" };
 
 #define ENTITIES "packer/buckets/"
 #define GROUPS "packer/group/buckets/"
@@ -247,6 +250,18 @@ void identity_free(struct identity *i)
     keylock_free(i->locks);
     pthread_mutex_destroy(&i->fill);
     free(i);
+}
+
+bool identity_invalidate(struct identity *i, struct str key)
+{
+    struct err err = { 0 };
+    struct loading l = { .i = i, .prefix = ENTITIES, .each = load_entity, .err = &err };
+    if (!str_starts(key, STR(ENTITIES)))
+        return true;
+    int found = load_bucket(&l, str_from(key, sizeof ENTITIES - 1));
+    if (found < 0)
+        LOG(&lg, ERROR, "failed to read a bucket of entities: error=%s", err.msg);
+    return found <= 0; /* a bucket that went took its entities with it */
 }
 
 /* ---- writing ---- */

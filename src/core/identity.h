@@ -12,6 +12,12 @@ struct identity; /* any thread; readers take no lock */
 int identity_new(struct storage *view, struct identity **out, struct err *err) MUST_USE;
 void identity_free(struct identity *i);
 
+/*
+ * Another node changed the stored ${key} (below the view): read it again.  True when that is not
+ * enough and all is to be made anew.
+ */
+bool identity_invalidate(struct identity *i, struct str key);
+
 /* Who logs in. */
 struct identity_alias {
     struct str mount_accessor, mount_type, mount_path, name;

@@ -3,55 +3,52 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/epoch.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/random.h"
-#include "core/start.h"
-#include "crypto/pgp.h"
-#include "crypto/shamir.h"
-#include "storage/driver.h"
+#include "core/autounseal.h"
+#include "core/join.h"
+#include "core/keychain.h"
+#include "core/migrate_seal.h"
+#include "core/newkeys.h"
+#include "core/shares.h"
+#include "core/unseal.h"
+#include "seal/shamir.h"
 
 static const struct log lg = { "core" };
-
-enum { KEY_LEN = 32, SHARE_MIN = 16, SHARE_MAX = 33, SHARES_MAX = 255 };
-
-#define SEAL_CONFIG STR("core/seal-config")
-#define STORED_KEYS STR("core/hsm/barrier-unseal-keys")
 
 struct lifecycle {
     const struct core_settings *settings;
     struct barrier *barrier;
-    _Atomic(struct active *) active;
-    _Atomic uint64_t lives;
+    struct service *service; /* what runs in between */
 
-    pthread_mutex_t change; /* one init, unseal or seal at a time */
-    /* Under change: the shares given so far. */
-    struct secret shares[SHARES_MAX];
-    size_t n_shares;
+    struct autounseal *autounseal; /* NULL: the seal needs people */
+    struct join *join;             /* how an empty node gets into a cluster */
+
+    pthread_mutex_t change; /* one init, unseal, rekey or seal at a time */
+    uint64_t seals; /* under change: how often it was sealed by hand */
+    /* A migration between seals of one type, once a try told; else MIGRATION_UNSURE. */
+    _Atomic int migration;
+
+    pthread_mutex_t mu;  /* a leaf; under change where both are held */
+    struct shares given; /* so far; under mu, as is the nonce */
     char nonce[37];
+    /* Under mu: what the people's shares made, until the seal's migration is done. */
+    struct secret migration_key;
 };
-
-int lifecycle_new(const struct core_settings *settings, struct lifecycle **out, struct err *err)
-{
-    struct lifecycle *l = calloc(1, sizeof *l);
-    if (l == NULL)
-        return err_set(err, ERR_NOMEM, "out of memory");
-    l->settings = settings;
-    pthread_mutex_init(&l->change, NULL);
-    if (barrier_new(settings->physical, &l->barrier, err) < 0) {
-        lifecycle_free(l);
-        return -1;
-    }
-    *out = l;
-    return 0;
-}
 
 const struct active *lifecycle_active(struct lifecycle *l)
 {
-    return atomic_load(&l->active);
+    return service_active(l->service);
+}
+
+struct service *lifecycle_service(struct lifecycle *l)
+{
+    return l->service;
 }
 
 const struct core_settings *lifecycle_settings(struct lifecycle *l)
@@ -67,7 +64,7 @@ struct barrier *lifecycle_barrier(struct lifecycle *l)
 int lifecycle_initialised(struct lifecycle *l, struct err *err)
 {
     /* Only known for good once true. */
-    if (atomic_load(&l->active) != NULL)
+    if (service_mode(l->service) != SERVICE_OFF)
         return 1;
     return barrier_initialised(l->barrier, err);
 }
@@ -76,152 +73,188 @@ int lifecycle_initialised(struct lifecycle *l, struct err *err)
 
 static void forget_shares(struct lifecycle *l)
 {
-    for (size_t i = 0; i < l->n_shares; i++)
-        secret_free(&l->shares[i]);
-    l->n_shares = 0;
+    pthread_mutex_lock(&l->mu);
+    shares_forget(&l->given);
     l->nonce[0] = 0;
-}
-
-int lifecycle_combine(const struct secret *shares, size_t n, struct secret *out, struct err *err)
-{
-    struct str parts[SHARES_MAX];
-    if (n == 1)
-        return secret_set(out, secret_str(&shares[0]), err);
-    for (size_t i = 0; i < n && i < SHARES_MAX; i++)
-        parts[i] = secret_str(&shares[i]);
-    return shamir_combine(parts, (int)n, out, err);
-}
-
-int lifecycle_split(struct arena *a, struct str key, const struct seal_config *config,
-                    struct strs *out, struct err *err)
-{
-    struct secret parts[SHARES_MAX] = { { 0 } };
-    size_t n = (size_t)config->shares;
-    int result = 0;
-    if (n == 1)
-        result = secret_set(&parts[0], key, err);
-    else
-        result = shamir_split(key, (int)n, (int)config->threshold, parts, err);
-    for (size_t i = 0; i < n && result == 0; i++) {
-        struct str shown, fingerprint;
-        if (i < config->pgp_keys.n) {
-            /* As Vault: the PGP message holds the share's hex text. */
-            struct str hex = hex_encode(a, secret_str(&parts[i]));
-            result = pgp_encrypt(a, config->pgp_keys.v[i], hex, &shown, &fingerprint, err);
-        } else {
-            shown = arena_dup(a, secret_str(&parts[i]));
-        }
-        if (result == 0)
-            strs_add(a, out, shown);
-    }
-    for (size_t i = 0; i < n; i++)
-        secret_free(&parts[i]);
-    return result < 0 ? -1 : arena_check(a, err);
+    pthread_mutex_unlock(&l->mu);
 }
 
 int lifecycle_open_root_key(struct lifecycle *l, struct str kek, struct secret *root_key,
                             struct err *err)
 {
-    AUTO(buf_free) struct buf entry = { 0 };
-    int found = storage_get(l->settings->physical, STORED_KEYS, &entry, err);
-    if (found < 0)
-        return -1;
-    /* Stores from before 1.3 have no such entry: the combined key is the root key. */
-    if (found == 0)
-        return secret_set(root_key, kek, err);
-    if (seal_unwrap_root_key(kek, buf_str(&entry), root_key, err) < 0)
-        return err_set(err, err->code == ERR_DENIED ? ERR_DENIED : err->code,
-                       "unable to retrieve stored keys: failed to encrypt keys for storage: "
-                       "cipher: message authentication failed");
-    return 0;
+    return keychain_open_with_kek(l->settings->physical, kek, root_key, err);
 }
 
 int lifecycle_seal_config(struct lifecycle *l, struct arena *a, struct seal_config *out,
                           struct err *err)
 {
-    return seal_config_load(l->settings->physical, a, SEAL_CONFIG, out, err);
+    return keychain_config(l->settings->physical, a, out, err);
+}
+
+int lifecycle_people(struct lifecycle *l, struct arena *a, struct seal_config *out,
+                     struct err *err)
+{
+    return keychain_people(l->settings->physical, a, out, err);
 }
 
 uint64_t lifecycle_lives(struct lifecycle *l)
 {
-    return atomic_load(&l->lives);
+    return service_lives(l->service);
 }
 
 /* ---- rekey ---- */
 
-static int rekey_locked(struct lifecycle *l, struct str kek, const struct seal_config *config,
-                        struct err *err)
+/* Take the lock; what follows needs an open store. */
+static int enter(struct lifecycle *l, struct err *err)
 {
-    AUTO(arena_drop) struct arena *a = arena_new();
-    AUTO(secret_free) struct secret root_key = { 0 };
-    AUTO(buf_free) struct buf wrapped = { 0 };
-    struct seal_config stored = *config;
-    if (a == NULL)
-        return err_set(err, ERR_NOMEM, "out of memory");
-    if (atomic_load(&l->active) == NULL)
-        return err_set(err, ERR_SEALED, "Vault is sealed");
-    stored.type = STR("shamir");
-    stored.stored_shares = 1;
-    struct str text = seal_config_print(a, &stored);
-    TRY(arena_check(a, err));
-    TRY(secret_random(&root_key, KEY_LEN, err));
-    TRY(seal_wrap_root_key(kek, secret_str(&root_key), &wrapped, err));
-    struct storage_op with[] = {
-        { STORAGE_PUT, SEAL_CONFIG, text },
-        { STORAGE_PUT, STORED_KEYS, buf_str(&wrapped) },
-        { STORAGE_PUT, STR("core/shamir-kek"), kek },
-        { STORAGE_PUT, STR("core/canary-keyring"), config->nonce },
-    };
-    TRY(barrier_rekey(l->barrier, secret_str(&root_key), with, ARRAY_LEN(with), err));
-    LOG(&lg, INFO, "security barrier rekeyed: stored=1 shares=%lld threshold=%lld",
-        (long long)config->shares, (long long)config->threshold);
-    return 0;
+    pthread_mutex_lock(&l->change);
+    return service_mode(l->service) != SERVICE_OFF ? 0 : err_set(err, ERR_SEALED, "Vault is sealed");
+}
+
+static int leave(struct lifecycle *l, int result)
+{
+    pthread_mutex_unlock(&l->change);
+    return result;
 }
 
 int lifecycle_rekey(struct lifecycle *l, struct str kek, const struct seal_config *config,
                     struct err *err)
 {
-    pthread_mutex_lock(&l->change);
-    int result = rekey_locked(l, kek, config, err);
-    pthread_mutex_unlock(&l->change);
-    return result;
+    int result = enter(l, err);
+    if (result == 0)
+        result = l->settings->seal == NULL
+                     ? newkeys_shamir(l->barrier, kek, config, err)
+                     : newkeys_stored(l->barrier, l->settings->seal, config, err);
+    return leave(l, result);
+}
+
+int lifecycle_rekey_recovery(struct lifecycle *l, struct str key, const struct seal_config *config,
+                             struct err *err)
+{
+    int result = enter(l, err);
+    if (result == 0)
+        result = newkeys_recovery(l->barrier, l->settings->seal, key, config, err);
+    return leave(l, result);
+}
+
+bool lifecycle_seal_is_automatic(struct lifecycle *l)
+{
+    return l->settings->seal != NULL;
+}
+
+int lifecycle_check_recovery_key(struct lifecycle *l, struct str key, struct err *err)
+{
+    if (keychain_check_recovery_key(l->settings->physical, l->settings->seal, key, err) < 0)
+        return err_prefix(err, "recovery key verification failed");
+    return 0;
+}
+
+/* ---- the seal's key, for whoever has something to protect by it ---- */
+
+/* The seal that is to be used now; ${made} is to be closed. */
+static int present_seal(struct lifecycle *l, struct seal **out, struct seal **made,
+                        struct err *err)
+{
+    AUTO(buf_free) struct buf kek = { 0 };
+    *out = l->settings->seal;
+    if (*out != NULL)
+        return 0;
+    int found = storage_get(barrier_storage(l->barrier), KEYCHAIN_KEK, &kek, err);
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return err_set(err, ERR_INTERNAL, "this store does not hold its key-encryption key: "
+                                          "make new unseal keys (operator rekey) first");
+    TRY(seal_shamir_new(buf_str(&kek), made, err));
+    *out = *made;
+    return 0;
+}
+
+int lifecycle_seal_encrypt(struct lifecycle *l, struct str text, struct buf *out, struct err *err)
+{
+    AUTO(seal_drop) struct seal *made = NULL;
+    struct seal *seal;
+    TRY(present_seal(l, &seal, &made, err));
+    return seal_encrypt(seal, text, out, err);
+}
+
+int lifecycle_seal_decrypt(struct lifecycle *l, struct str entry, struct buf *out,
+                           struct err *err)
+{
+    AUTO(seal_drop) struct seal *made = NULL;
+    struct seal *seal;
+    TRY(present_seal(l, &seal, &made, err));
+    return seal_decrypt(seal, entry, out, err);
+}
+
+int lifecycle_seal_config_text(struct lifecycle *l, struct arena *a, struct str *out,
+                               struct err *err)
+{
+    struct seal_config config;
+    int found = lifecycle_seal_config(l, a, &config, err);
+    if (found <= 0)
+        return found;
+    *out = seal_config_print(a, &config);
+    return arena_check(a, err) < 0 ? -1 : 1;
 }
 
 /* ---- going active ---- */
 
+int lifecycle_before_active(struct lifecycle *l, struct err *err)
+{
+    AUTO(secret_free) struct secret key = { 0 };
+    enum migration state;
+    pthread_mutex_lock(&l->mu);
+    key = secret_take(&l->migration_key);
+    pthread_mutex_unlock(&l->mu);
+    if (key.n == 0)
+        return 0;
+    /* Another node may have been active in between, and have done it. */
+    TRY(migrate_seal_state(l->settings, &state, err));
+    int result = state == MIGRATION_NONE
+                     ? 0
+                     : migrate_seal(l->settings, l->barrier, secret_str(&key), err);
+    if (result == 0) {
+        atomic_store(&l->migration, MIGRATION_DONE);
+        return 0;
+    }
+    pthread_mutex_lock(&l->mu);
+    l->migration_key = secret_take(&key);
+    pthread_mutex_unlock(&l->mu);
+    return result;
+}
+
+void lifecycle_became_active(struct lifecycle *l)
+{
+    autounseal_became_active(l->autounseal);
+}
+
 static int go_active(struct lifecycle *l, struct err *err)
 {
     AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_CORE_POST_UNSEAL);
-    struct active *on = NULL;
-    TRY(start_all(&(struct start_parts){ l->settings, l, l->barrier }, &on, err));
-    atomic_fetch_add(&l->lives, 1);
-    atomic_store(&l->active, on);
+    TRY(service_start(l->service, err));
     LOG(&lg, INFO, "vault is unsealed");
     return 0;
 }
 
+static void forget_migration(struct lifecycle *l)
+{
+    pthread_mutex_lock(&l->mu);
+    secret_free(&l->migration_key);
+    pthread_mutex_unlock(&l->mu);
+}
+
 static void go_sealed(struct lifecycle *l)
 {
-    struct active *on = atomic_exchange(&l->active, NULL);
-    if (on != NULL) {
-        epoch_wait(); /* requests in flight end before what they use goes */
-        stop_all(on);
-    }
+    service_stop(l->service);
     barrier_seal(l->barrier);
     epoch_wait();
 }
 
-/* Enough shares: open everything.  The shares are forgotten whatever happens. */
-static int unseal_with_shares(struct lifecycle *l, struct err *err)
+/* The root key is known: open everything. */
+static int open_store(struct lifecycle *l, struct str root_key, struct err *err)
 {
-    AUTO(secret_free) struct secret kek = { 0 };
-    AUTO(secret_free) struct secret root_key = { 0 };
-    int result = lifecycle_combine(l->shares, l->n_shares, &kek, err);
-    forget_shares(l);
-    if (result < 0)
-        return -1;
-    TRY(lifecycle_open_root_key(l, secret_str(&kek), &root_key, err));
-    TRY(barrier_unseal(l->barrier, secret_str(&root_key), err));
+    TRY(barrier_unseal(l->barrier, root_key, err));
     if (go_active(l, err) < 0) {
         LOG(&lg, ERROR, "post-unseal setup failed: error=%s", err->msg);
         barrier_seal(l->barrier);
@@ -230,47 +263,167 @@ static int unseal_with_shares(struct lifecycle *l, struct err *err)
     return 0;
 }
 
-static bool already_given(const struct lifecycle *l, struct str share)
+/* ---- unsealing by people ---- */
+
+static int migration_state(struct lifecycle *l, enum migration *out, struct err *err)
 {
-    for (size_t i = 0; i < l->n_shares; i++)
-        if (secret_eq(secret_str(&l->shares[i]), share))
-            return true;
-    return false;
+    TRY(migrate_seal_state(l->settings, out, err));
+    int known = atomic_load(&l->migration);
+    if (*out == MIGRATION_UNSURE)
+        *out = (enum migration)known;
+    return 0;
 }
 
-static int unseal_locked(struct lifecycle *l, struct str share, struct err *err)
+/* The same, by a try where only a try tells. */
+static int migration_now(struct lifecycle *l, enum migration *out, struct err *err)
+{
+    TRY(migration_state(l, out, err));
+    if (*out != MIGRATION_UNSURE)
+        return 0;
+    TRY(migrate_seal_try(l->settings, out, err));
+    atomic_store(&l->migration, *out);
+    return 0;
+}
+
+int lifecycle_open_barrier(struct lifecycle *l, struct str combined, struct err *err)
+{
+    AUTO(secret_free) struct secret root_key = { 0 };
+    pthread_mutex_lock(&l->change);
+    int result = unseal_root_key(l->settings->physical, l->settings->seal, combined, &root_key, err);
+    if (result == 0)
+        result = barrier_unseal(l->barrier, secret_str(&root_key), err);
+    pthread_mutex_unlock(&l->change);
+    return result;
+}
+
+/* Enough shares: open everything.  They are forgotten whatever happens. */
+static int unseal_with_shares(struct lifecycle *l, struct seal *seal, bool migrate,
+                              struct err *err)
+{
+    AUTO(secret_free) struct secret combined = { 0 };
+    AUTO(secret_free) struct secret root_key = { 0 };
+    int result = shares_combine(&l->given, &combined, err);
+    forget_shares(l);
+    if (result < 0)
+        return -1;
+    TRY(unseal_root_key(l->settings->physical, seal, secret_str(&combined), &root_key, err));
+    if (migrate) {
+        pthread_mutex_lock(&l->mu);
+        l->migration_key = secret_take(&combined);
+        pthread_mutex_unlock(&l->mu);
+    }
+    result = open_store(l, secret_str(&root_key), err);
+    if (result < 0)
+        forget_migration(l);
+    return result;
+}
+
+/* ---- joining a cluster ---- */
+
+static int open_with_seal(void *ctx, struct str sealed, struct buf *out, struct err *err)
+{
+    return seal_decrypt(ctx, sealed, out, err);
+}
+
+/* The shares make the key of the cluster's seal; they are kept for the unseal that follows. */
+static int join_with_shares(struct lifecycle *l, struct err *err)
+{
+    AUTO(secret_free) struct secret kek = { 0 };
+    AUTO(seal_drop) struct seal *seal = NULL;
+    int result = shares_combine(&l->given, &kek, err);
+    if (result == 0)
+        result = seal_shamir_new(secret_str(&kek), &seal, err);
+    if (result == 0)
+        result = join_finish(l->join, open_with_seal, seal, err);
+    if (result < 0)
+        forget_shares(l);
+    return result;
+}
+
+/* A member was found; a seal that needs nobody does the rest. */
+static int join_with_seal(struct lifecycle *l, struct err *err)
+{
+    if (l->settings->seal == NULL)
+        return 0;
+    TRY(join_finish(l->join, open_with_seal, l->settings->seal, err));
+    return lifecycle_unseal_stored(l, err);
+}
+
+static int found_member(void *ctx)
+{
+    struct err err = { 0 };
+    if (join_with_seal(ctx, &err) == 0)
+        return 0;
+    LOG(&lg, ERROR, "failed to join the raft cluster: error=%s", err.msg);
+    return -1;
+}
+
+int lifecycle_join(struct lifecycle *l, const struct join_target *targets, size_t n,
+                   bool non_voter, bool retry, struct err *err)
+{
+    if (retry)
+        return join_ask_until(l->join, targets, n, non_voter, found_member, l, err);
+    int asked = join_ask(l->join, targets, n, non_voter, err);
+    return asked <= 0 ? asked : join_with_seal(l, err);
+}
+
+static int keep_share(struct lifecycle *l, struct str share, struct err *err)
+{
+    pthread_mutex_lock(&l->mu);
+    if (l->given.n == 0)
+        random_uuid(l->nonce);
+    int result = shares_add(&l->given, share, "unseal", err);
+    pthread_mutex_unlock(&l->mu);
+    return result;
+}
+
+static int unseal_locked(struct lifecycle *l, struct str share, bool migrate, struct err *err)
 {
     AUTO(arena_drop) struct arena *a = arena_new();
     struct seal_config config;
+    struct seal *seal = l->settings->seal;
+    enum migration state;
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
-    int found = lifecycle_seal_config(l, a, &config, err);
+    TRY(migration_now(l, &state, err));
+    TRY(unseal_check_migrate(state, migrate, err));
+    int found = lifecycle_people(l, a, &config, err), joins = 0;
+    if (found == 0)
+        found = joins = join_pending(l->join, a, &config, err);
     if (found < 0)
         return -1;
     if (found == 0)
         return err_set(err, ERR_BAD_REQUEST, "Vault is not initialized");
-    if (share.n < SHARE_MIN)
-        return err_set(err, ERR_BAD_REQUEST,
-                       "invalid key: key is shorter than minimum %d bytes", SHARE_MIN);
-    if (share.n > SHARE_MAX)
-        return err_set(err, ERR_BAD_REQUEST, "invalid key: key is longer than maximum %d bytes",
-                       SHARE_MAX);
-    if (atomic_load(&l->active) != NULL || already_given(l, share))
+    TRY(unseal_check_share(share, err));
+    if (service_mode(l->service) != SERVICE_OFF || shares_hold(&l->given, share))
         return 0;
-    if (l->n_shares == 0)
-        random_uuid(l->nonce);
-    TRY(secret_set(&l->shares[l->n_shares], share, err));
-    l->n_shares++;
-    return (int64_t)l->n_shares < config.threshold ? 0 : unseal_with_shares(l, err);
+    if (state == MIGRATION_PENDING)
+        TRY(migrate_seal_source(l->settings, &seal, err));
+    TRY(keep_share(l, share, err));
+    if ((int64_t)l->given.n < config.threshold)
+        return 0;
+    if (joins > 0)
+        TRY(join_with_shares(l, err));
+    return unseal_with_shares(l, seal, state == MIGRATION_PENDING, err);
+}
+
+static int unseal(struct lifecycle *l, struct str share, bool migrate, struct err *err)
+{
+    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_CORE_UNSEAL);
+    pthread_mutex_lock(&l->change);
+    int result = unseal_locked(l, share, migrate, err);
+    pthread_mutex_unlock(&l->change);
+    return result;
 }
 
 int lifecycle_unseal(struct lifecycle *l, struct str share, struct err *err)
 {
-    AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_CORE_UNSEAL);
-    pthread_mutex_lock(&l->change);
-    int result = unseal_locked(l, share, err);
-    pthread_mutex_unlock(&l->change);
-    return result;
+    return unseal(l, share, false, err);
+}
+
+int lifecycle_unseal_migrate(struct lifecycle *l, struct str share, struct err *err)
+{
+    return unseal(l, share, true, err);
 }
 
 void lifecycle_unseal_reset(struct lifecycle *l)
@@ -280,11 +433,80 @@ void lifecycle_unseal_reset(struct lifecycle *l)
     pthread_mutex_unlock(&l->change);
 }
 
+/* ---- unsealing by the seal ---- */
+
+static int open_by_seal(struct lifecycle *l, struct str root_key, uint64_t seals, struct err *err)
+{
+    if (service_mode(l->service) != SERVICE_OFF)
+        return 0;
+    if (l->seals != seals)
+        return err_set(err, ERR_CONFLICT, "it was sealed meanwhile");
+    TRY(open_store(l, root_key, err));
+    LOG(&lg, INFO, "unsealed with stored key");
+    return 0;
+}
+
+int lifecycle_unseal_stored(struct lifecycle *l, struct err *err)
+{
+    AUTO(secret_free) struct secret root_key = { 0 };
+    enum migration state;
+    struct err why = { 0 };
+    if (l->settings->seal == NULL || service_mode(l->service) != SERVICE_OFF)
+        return 0;
+    pthread_mutex_lock(&l->change);
+    uint64_t seals = l->seals;
+    pthread_mutex_unlock(&l->change);
+    TRY(migration_now(l, &state, err));
+    if (state == MIGRATION_PENDING)
+        return err_set(err, ERR_CONFLICT, "cannot auto-unseal during seal migration");
+    LOG(&lg, INFO, "stored unseal keys supported, attempting fetch");
+    /* Another server may be slow: nobody waits for it here. */
+    if (keychain_open_root_key(l->settings->physical, l->settings->seal, &root_key, &why) < 0)
+        return why.code == ERR_UNINITIALISED
+                   ? err_set(err, why.code, "%s", why.msg)
+                   : err_set(err, why.code, "fetching stored unseal keys failed: %s", why.msg);
+    pthread_mutex_lock(&l->change);
+    int result = open_by_seal(l, secret_str(&root_key), seals, err);
+    pthread_mutex_unlock(&l->change);
+    return result;
+}
+
+static int unseal_again(void *ctx, struct err *err)
+{
+    return lifecycle_unseal_stored(ctx, err);
+}
+
+void lifecycle_unseal_by_itself(struct lifecycle *l)
+{
+    autounseal_wake(l->autounseal);
+}
+
+static int renew_stored_keys(void *ctx, struct err *err)
+{
+    struct lifecycle *l = ctx;
+    struct storage *physical = l->settings->physical;
+    struct seal *seal = l->settings->seal;
+    AUTO(buf_free) struct buf key_id = { 0 };
+    AUTO(keychain_renewed_free) struct keychain_renewed root = { 0 };
+    AUTO(keychain_renewed_free) struct keychain_renewed recovery = { 0 };
+    TRY(seal_key_id(seal, &key_id, err));
+    TRY(keychain_renew(physical, seal, buf_str(&key_id), KEYCHAIN_ROOT_KEY, &root, err));
+    TRY(keychain_renew(physical, seal, buf_str(&key_id), KEYCHAIN_RECOVERY_KEY, &recovery, err));
+    struct keychain_renewed both[] = { root, recovery };
+    int result = enter(l, err);
+    if (result == 0)
+        result = keychain_store_renewed(physical, both, ARRAY_LEN(both), err);
+    return leave(l, result);
+}
+
 int lifecycle_seal(struct lifecycle *l, struct err *err)
 {
     AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_CORE_SEAL);
+    autounseal_hold(l->autounseal);
     pthread_mutex_lock(&l->change);
+    l->seals++;
     forget_shares(l);
+    forget_migration(l);
     go_sealed(l);
     pthread_mutex_unlock(&l->change);
     LOG(&lg, INFO, "vault is sealed");
@@ -295,23 +517,68 @@ int lifecycle_status(struct lifecycle *l, struct unseal_status *out, struct err 
 {
     AUTO(arena_drop) struct arena *a = arena_new();
     struct seal_config config;
+    enum migration state;
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
-    *out = (struct unseal_status){ .sealed = true, .type = "shamir" };
+    *out = (struct unseal_status){ .sealed = true, .recovery_seal = l->settings->seal != NULL };
+    snprintf(out->type, sizeof out->type, "%s",
+             l->settings->seal == NULL ? "shamir" : l->settings->seal->ops->type);
     /* The keyring counts, as for sys/init: a configuration alone cannot be unsealed. */
     int found = lifecycle_initialised(l, err);
     if (found > 0)
-        found = lifecycle_seal_config(l, a, &config, err);
+        found = lifecycle_people(l, a, &config, err);
+    else if (found == 0)
+        found = join_pending(l->join, a, &config, err);
     if (found < 0)
         return -1;
-    pthread_mutex_lock(&l->change);
     out->initialised = found > 0;
-    out->sealed = atomic_load(&l->active) == NULL;
-    out->threshold = found > 0 ? config.threshold : 0;
-    out->shares = found > 0 ? config.shares : 0;
-    out->progress = (int64_t)l->n_shares;
+    out->sealed = service_mode(l->service) == SERVICE_OFF;
+    if (found == 0)
+        return 0;
+    TRY(migration_state(l, &state, err));
+    /* As Vault: the type of what the people hold. */
+    snprintf(out->type, sizeof out->type, STR_FMT, STR_ARG(config.type));
+    out->migration = state == MIGRATION_PENDING || state == MIGRATION_UNSURE;
+    out->threshold = config.threshold;
+    out->shares = config.shares;
+    pthread_mutex_lock(&l->mu);
+    out->progress = (int64_t)l->given.n;
     memcpy(out->nonce, l->nonce, sizeof out->nonce);
-    pthread_mutex_unlock(&l->change);
+    pthread_mutex_unlock(&l->mu);
+    return 0;
+}
+
+/* ---- made and undone ---- */
+
+int lifecycle_new(const struct core_settings *settings, struct lifecycle **out, struct err *err)
+{
+    struct lifecycle *l = calloc(1, sizeof *l);
+    if (l == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    l->settings = settings;
+    l->migration = MIGRATION_UNSURE;
+    pthread_mutex_init(&l->change, NULL);
+    pthread_mutex_init(&l->mu, NULL);
+    struct autounseal_calls calls = { unseal_again, renew_stored_keys, l };
+    if (barrier_new(settings->physical, &l->barrier, err) < 0
+        || service_new(settings, l, l->barrier, &l->service, err) < 0
+        || join_new(settings, &l->join, err) < 0
+        || (settings->seal != NULL && autounseal_new(&calls, &l->autounseal, err) < 0)) {
+        lifecycle_free(l);
+        return -1;
+    }
+    *out = l;
+    return 0;
+}
+
+int lifecycle_check_seal(struct lifecycle *l, struct err *err)
+{
+    enum migration state;
+    TRY(migrate_seal_state(l->settings, &state, err));
+    if (state == MIGRATION_PENDING)
+        LOG(&lg, WARN, "entering seal migration mode; Vault will not automatically unseal even if "
+                       "using an autoseal: to_barrier_type=%s",
+            l->settings->seal == NULL ? "shamir" : l->settings->seal->ops->type);
     return 0;
 }
 
@@ -319,139 +586,34 @@ void lifecycle_free(struct lifecycle *l)
 {
     if (l == NULL)
         return;
+    autounseal_free(l->autounseal);
+    l->autounseal = NULL;
+    join_free(l->join);
     forget_shares(l);
-    if (l->barrier != NULL)
+    forget_migration(l);
+    if (l->service != NULL)
         go_sealed(l);
+    service_free(l->service);
     barrier_free(l->barrier);
+    pthread_mutex_destroy(&l->mu);
     pthread_mutex_destroy(&l->change);
     free(l);
-}
-
-/* ---- init ---- */
-
-static int check_init(struct lifecycle *l, const struct init_request *want, struct err *err)
-{
-    int there = lifecycle_initialised(l, err);
-    if (there < 0)
-        return -1;
-    if (there > 0)
-        return err_set(err, ERR_BAD_REQUEST, "Vault is already initialized");
-    if (seal_config_check(&want->config, err) < 0)
-        return err_prefix(err, "invalid seal configuration");
-    return 0;
-}
-
-/* The store that an init makes: in memory until it is whole. */
-struct nursery {
-    struct core_settings settings; /* as the server's, but for the storage */
-    struct barrier *barrier;
-};
-
-static void nursery_fini(struct nursery *n)
-{
-    barrier_free(n->barrier);
-    storage_close(n->settings.physical);
-}
-
-static int nursery_init(struct nursery *n, const struct core_settings *settings, struct err *err)
-{
-    n->settings = *settings;
-    n->settings.physical = NULL;
-    TRY(storage_inmem.open(NULL, 0, &n->settings.physical, err));
-    return barrier_new(n->settings.physical, &n->barrier, err);
-}
-
-/* The stored form of a fresh key set: what an unseal will need. */
-static int write_keys(struct nursery *n, struct arena *a, const struct init_request *want,
-                      struct str kek, struct str root_key, struct err *err)
-{
-    AUTO(buf_free) struct buf wrapped = { 0 };
-    struct seal_config config = want->config;
-    config.type = STR("shamir");
-    config.stored_shares = 1;
-    struct str text = seal_config_print(a, &config);
-    TRY(arena_check(a, err));
-    TRY(seal_wrap_root_key(kek, root_key, &wrapped, err));
-    struct storage_op ops[] = {
-        { STORAGE_PUT, SEAL_CONFIG, text },
-        { STORAGE_PUT, STORED_KEYS, buf_str(&wrapped) },
-    };
-    TRY(storage_commit(n->settings.physical, ops, ARRAY_LEN(ops), err));
-    TRY(barrier_init(n->barrier, root_key, clock_now_ns(n->settings.clock), err));
-    TRY(barrier_unseal(n->barrier, root_key, err));
-    return storage_put(barrier_storage(n->barrier), STR("core/shamir-kek"), kek, err);
-}
-
-static int make_root_token(struct lifecycle *l, struct nursery *n, struct arena *a,
-                           const struct init_request *want, struct str *out, struct err *err)
-{
-    struct active *on = NULL;
-    struct str token = { NULL, 0 }, fingerprint;
-    TRY(start_all(&(struct start_parts){ &n->settings, l, n->barrier }, &on, err));
-    int result = start_root_token(on, a, &token, err);
-    stop_all(on);
-    if (result == 0 && want->root_token_pgp_key.n > 0)
-        return pgp_encrypt(a, want->root_token_pgp_key, token, out, &fingerprint, err);
-    *out = token;
-    return result;
-}
-
-/*
- * Everything into the real store in one commit.  The keyring, whose presence is what
- * "initialised" means, is its last operation.
- */
-static int nursery_move(struct nursery *n, struct arena *a, struct storage *to, struct err *err)
-{
-    struct strs keys = { 0 };
-    struct strs_collect collect = { a, &keys };
-    size_t done = 0;
-    TRY(storage_walk(n->settings.physical, STR(""), strs_collect_name, &collect, err));
-    struct storage_op *ops = arena_array(a, keys.n + 1, sizeof *ops);
-    TRY(arena_check(a, err));
-    for (size_t i = 0; i < keys.n; i++) {
-        AUTO(buf_free) struct buf value = { 0 };
-        if (storage_get(n->settings.physical, keys.v[i], &value, err) < 0)
-            return -1;
-        ops[done++] = (struct storage_op){ STORAGE_PUT, keys.v[i], arena_dup(a, buf_str(&value)) };
-    }
-    for (size_t i = 0; i + 1 < done; i++) {
-        if (!str_is(ops[i].key, "core/keyring"))
-            continue;
-        struct storage_op keyring = ops[i];
-        ops[i] = ops[done - 1];
-        ops[done - 1] = keyring;
-    }
-    TRY(arena_check(a, err));
-    return storage_commit(to, ops, done, err);
-}
-
-static int init_locked(struct lifecycle *l, struct arena *a, const struct init_request *want,
-                       struct init_result *out, struct err *err)
-{
-    AUTO(nursery_fini) struct nursery n = { 0 };
-    AUTO(secret_free) struct secret kek = { 0 };
-    AUTO(secret_free) struct secret root_key = { 0 };
-    TRY(check_init(l, want, err));
-    TRY(secret_random(&kek, KEY_LEN, err));
-    TRY(secret_random(&root_key, KEY_LEN, err));
-    *out = (struct init_result){ 0 };
-    TRY(lifecycle_split(a, secret_str(&kek), &want->config, &out->shares, err));
-    /* Nothing is stored before all is made: neither a bad PGP key nor a crash leaves a store whose
-     * shares nobody was given. */
-    TRY(nursery_init(&n, l->settings, err));
-    TRY(write_keys(&n, a, want, secret_str(&kek), secret_str(&root_key), err));
-    TRY(make_root_token(l, &n, a, want, &out->root_token, err));
-    TRY(nursery_move(&n, a, l->settings->physical, err));
-    LOG(&lg, INFO, "security barrier initialized: stored=1 shares=%lld threshold=%lld",
-        (long long)want->config.shares, (long long)want->config.threshold);
-    return 0;
 }
 
 int lifecycle_init(struct lifecycle *l, struct arena *a, const struct init_request *want,
                    struct init_result *out, struct err *err)
 {
+    struct init_parts parts = { l->settings, l, l->barrier };
+    struct err why = { 0 };
     pthread_mutex_lock(&l->change);
-    int result = init_locked(l, a, want, out, err);
+    int result = init_store(&parts, a, want, out, err);
     pthread_mutex_unlock(&l->change);
-    return result;
+    if (result < 0)
+        return -1;
+    /* The caller gets the keys even if the seal's server went away just now. */
+    if (lifecycle_unseal_stored(l, &why) < 0) {
+        LOG(&lg, ERROR, "initialised, but not unsealed: error=%s", why.msg);
+        autounseal_wake(l->autounseal);
+    }
+    return 0;
 }

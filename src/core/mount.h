@@ -20,7 +20,8 @@ struct mount {
     enum token_type token_type; /* TOKEN_DEFAULT: not tuned */
     struct str plugin_name;
     /* Opened. */
-    const struct engine *engine;
+    const struct engine *engine; /* NULL: closed, no requests */
+    bool unfinished;             /* closed because a standby cannot write what its opening needs */
     struct storage *view;
     void *state;
     const struct sysview *sys;

@@ -364,6 +364,15 @@ const struct mount *mounts_at(struct mounts *m, struct str full_path)
     return h == NULL ? NULL : &h->m;
 }
 
+const struct mount *mounts_by_uuid(struct mounts *m, struct str uuid)
+{
+    const struct table *t = atomic_load(&m->table);
+    for (size_t i = 0; i < t->n; i++)
+        if (str_eq(t->v[i]->m.uuid, uuid))
+            return &t->v[i]->m;
+    return NULL;
+}
+
 const struct mount *mounts_by_accessor(struct mounts *m, struct str accessor)
 {
     const struct table *t = atomic_load(&m->table);
@@ -524,6 +533,9 @@ static int load(struct mounts *m, struct err *err)
     }
     for (size_t i = 0; i < t->n && result >= 0; i++) {
         result = held_open(m, t->v[i], err);
+        t->v[i]->m.unfinished = result < 0 && err->code == ERR_STANDBY;
+        if (t->v[i]->m.unfinished)
+            result = 0;
         if (result < 0)
             err_prefix(err, "mount " STR_FMT, STR_ARG(t->v[i]->m.full_path));
     }

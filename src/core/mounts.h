@@ -31,6 +31,7 @@ void mounts_free(struct mounts *m);
 const struct mount *mounts_find(struct mounts *m, struct str path);
 /* By its exact full path with slash. */
 const struct mount *mounts_at(struct mounts *m, struct str full_path);
+const struct mount *mounts_by_uuid(struct mounts *m, struct str uuid);
 const struct mount *mounts_by_accessor(struct mounts *m, struct str accessor);
 /* All mounts in order of their paths; the array is in ${a}, the mounts in the epoch. */
 int mounts_list(struct mounts *m, struct arena *a, bool auth, const struct mount ***out, size_t *n,

@@ -13,10 +13,24 @@ static const struct log lg = { "core" };
 
 enum { KEY_LEN = 32 };
 
-#define BACKUP STR("core/unseal-keys-backup")
+/* What differs between the two targets: where copies are kept, and Vault's words. */
+static const struct rekey_words {
+    struct str backup;
+    const char *none, *operation, *combine, *perform, *verified;
+} words[] = {
+    [REKEY_BARRIER] = { STR_INIT("core/unseal-keys-backup"), "no barrier rekey in progress",
+                        "generation", "failed to compute master key",
+                        "failed to perform barrier rekey", "failed to perform rekey" },
+    [REKEY_RECOVERY] = { STR_INIT("core/recovery-keys-backup"), "no recovery rekey in progress",
+                         "rekey", "failed to compute recovery key",
+                         "failed to perform recovery rekey",
+                         "failed to perform recovery key rekey" },
+};
 
 struct rekey {
     struct lifecycle *lifecycle;
+    enum rekey_target target;
+    const struct rekey_words *words;
     pthread_mutex_t mu;
     /* Under mu.  No operation: arena is NULL. */
     struct arena *arena; /* of the operation: its configuration */
@@ -28,12 +42,14 @@ struct rekey {
     struct secret kek; /* made, but not yet verified */
 };
 
-int rekey_new(struct lifecycle *l, struct rekey **out, struct err *err)
+int rekey_new(struct lifecycle *l, enum rekey_target target, struct rekey **out, struct err *err)
 {
     struct rekey *r = calloc(1, sizeof *r);
     if (r == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     r->lifecycle = l;
+    r->target = target;
+    r->words = &words[target];
     pthread_mutex_init(&r->mu, NULL);
     *out = r;
     return 0;
@@ -67,7 +83,11 @@ static int enter(struct rekey *r, struct err *err)
     bool active = lifecycle_active(r->lifecycle) != NULL;
     if (r->arena != NULL && (!active || r->life != lifecycle_lives(r->lifecycle)))
         forget(r);
-    return active ? 0 : err_set(err, ERR_STANDBY, "node is not active");
+    if (!active)
+        return err_set(err, ERR_STANDBY, "node is not active");
+    if (r->target == REKEY_RECOVERY && !lifecycle_seal_is_automatic(r->lifecycle))
+        return err_set(err, ERR_BAD_REQUEST, "recovery rekeying not supported");
+    return 0;
 }
 
 static int leave(struct rekey *r, int result)
@@ -79,7 +99,7 @@ static int leave(struct rekey *r, int result)
 static int present_config(struct rekey *r, struct arena *a, struct seal_config *out,
                           struct err *err)
 {
-    int found = lifecycle_seal_config(r->lifecycle, a, out, err);
+    int found = lifecycle_people(r->lifecycle, a, out, err);
     return found == 0 ? err_set(err, ERR_BAD_REQUEST, "server is not yet initialized")
                       : found < 0 ? -1 : 0;
 }
@@ -114,7 +134,8 @@ int rekey_state(struct rekey *r, struct arena *a, struct rekey_state *out, struc
 
 /* ---- start, cancel ---- */
 
-static int check_want(const struct seal_config *want, struct err *err)
+/* What an HTTP caller may ask for, whatever the seal. */
+static int check_asked(const struct seal_config *want, struct err *err)
 {
     if (want->backup && want->pgp_keys.n == 0)
         return err_set(err, ERR_BAD_REQUEST,
@@ -124,8 +145,37 @@ static int check_want(const struct seal_config *want, struct err *err)
         return err_set(err, ERR_BAD_REQUEST, "incorrect number of PGP keys for rekey");
     if (want->threshold > want->shares)
         return err_set(err, ERR_BAD_REQUEST, "provided threshold greater than the total shares");
+    return 0;
+}
+
+/* The barrier's key goes to the seal, not to people: there is nothing to encrypt or to check. */
+static int check_stored(const struct seal_config *want, struct err *err)
+{
+    if (want->pgp_keys.n > 0)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "PGP key encryption not supported when using stored keys");
+    if (want->backup)
+        return err_set(err, ERR_BAD_REQUEST, "key backup not supported when using stored keys");
+    if (want->verification_required)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "requiring verification not supported when rekeying the barrier key with "
+                       "recovery keys");
+    return 0;
+}
+
+static bool is_stored(const struct rekey *r)
+{
+    return r->target == REKEY_BARRIER && lifecycle_seal_is_automatic(r->lifecycle);
+}
+
+static int check_want(const struct rekey *r, const struct seal_config *want, struct err *err)
+{
+    TRY(check_asked(want, err));
+    if (is_stored(r))
+        return check_stored(want, err);
     if (seal_config_check(want, err) < 0) {
-        err_prefix(err, "invalid rekey seal configuration");
+        err_prefix(err, r->target == REKEY_RECOVERY ? "invalid recovery configuration"
+                                                    : "invalid rekey seal configuration");
         err->code = ERR_INTERNAL;
         return -1;
     }
@@ -153,8 +203,8 @@ static int start_locked(struct rekey *r, const struct seal_config *want, struct 
     r->life = lifecycle_lives(r->lifecycle);
     random_uuid(r->nonce);
     r->config = (struct seal_config){
-        .shares = want->shares,
-        .threshold = want->threshold,
+        .shares = is_stored(r) ? 1 : want->shares,
+        .threshold = is_stored(r) ? 1 : want->threshold,
         .pgp_keys = strs_copy(r->arena, &want->pgp_keys),
         .nonce = arena_dup(r->arena, str_of(r->nonce)),
         .backup = want->backup,
@@ -165,7 +215,7 @@ static int start_locked(struct rekey *r, const struct seal_config *want, struct 
         return -1;
     }
     LOG(&lg, INFO, "rekey initialized: nonce=%s shares=%lld threshold=%lld", r->nonce,
-        (long long)want->shares, (long long)want->threshold);
+        (long long)r->config.shares, (long long)r->config.threshold);
     return 0;
 }
 
@@ -173,7 +223,7 @@ int rekey_start(struct rekey *r, const struct seal_config *want, struct err *err
 {
     int result = enter(r, err);
     if (result == 0)
-        result = check_want(want, err);
+        result = check_want(r, want, err);
     return leave(r, result < 0 ? -1 : start_locked(r, want, err));
 }
 
@@ -187,19 +237,10 @@ int rekey_cancel(struct rekey *r, struct err *err)
 
 /* ---- the present shares ---- */
 
-/* Do the shares given make the key of this store?  They are forgotten. */
-static int authenticate(struct rekey *r, struct err *err)
+static int check_unseal_key(struct rekey *r, struct str kek, struct err *err)
 {
-    AUTO(secret_free) struct secret kek = { 0 };
     AUTO(secret_free) struct secret root_key = { 0 };
-    int result = lifecycle_combine(r->given.v, r->given.n, &kek, err);
-    shares_forget(&r->given);
-    if (result < 0) {
-        err_prefix(err, "failed to compute master key");
-        err->code = ERR_INTERNAL;
-        return -1;
-    }
-    if (lifecycle_open_root_key(r->lifecycle, secret_str(&kek), &root_key, err) < 0) {
+    if (lifecycle_open_root_key(r->lifecycle, kek, &root_key, err) < 0) {
         err_prefix(err, "failed to read master key");
         err->code = err->code == ERR_DENIED ? ERR_INTERNAL : err->code;
         return -1;
@@ -213,7 +254,26 @@ static int authenticate(struct rekey *r, struct err *err)
     return 0;
 }
 
-/* core/unseal-keys-backup: by fingerprint, in hex. */
+/* Do the shares given make the key of this store?  They are forgotten. */
+static int authenticate(struct rekey *r, struct err *err)
+{
+    AUTO(secret_free) struct secret key = { 0 };
+    int result = shares_combine(&r->given, &key, err);
+    shares_forget(&r->given);
+    if (result < 0) {
+        err_prefix(err, "%s", r->words->combine);
+        err->code = ERR_INTERNAL;
+        return -1;
+    }
+    if (!lifecycle_seal_is_automatic(r->lifecycle))
+        return check_unseal_key(r, secret_str(&key), err);
+    struct err why = { 0 };
+    if (lifecycle_check_recovery_key(r->lifecycle, secret_str(&key), &why) < 0)
+        return err_set(err, why.code == ERR_DENIED ? ERR_BAD_REQUEST : ERR_INTERNAL, "%s", why.msg);
+    return 0;
+}
+
+/* By fingerprint, in hex. */
 static int back_up(struct rekey *r, struct arena *a, const struct strs *shares, struct err *err)
 {
     AUTO(buf_free) struct buf text = { 0 };
@@ -231,7 +291,21 @@ static int back_up(struct rekey *r, struct arena *a, const struct strs *shares, 
     TRY(arena_check(a, err));
     json_print(o, &text);
     TRY(buf_check(&text, err));
-    return storage_put(lifecycle_settings(r->lifecycle)->physical, BACKUP, buf_str(&text), err);
+    return storage_put(lifecycle_settings(r->lifecycle)->physical, r->words->backup, buf_str(&text),
+                       err);
+}
+
+/* The new key comes into force. */
+static int put_in_force(struct rekey *r, struct str key, const char *what, struct err *err)
+{
+    struct err why = { 0 };
+    int result = r->target == REKEY_RECOVERY
+                     ? lifecycle_rekey_recovery(r->lifecycle, key, &r->config, &why)
+                     : lifecycle_rekey(r->lifecycle, key, &r->config, &why);
+    if (result == 0)
+        return 0;
+    return err_set(err, why.code == ERR_UPSTREAM ? ERR_INTERNAL : why.code, "%s: %s", what,
+                   why.msg);
 }
 
 /* The new key and its shares; in force now, or when the shares came back. */
@@ -239,7 +313,8 @@ static int finish(struct rekey *r, struct arena *a, struct rekey_result *out, st
 {
     AUTO(secret_free) struct secret kek = { 0 };
     TRY(secret_random(&kek, KEY_LEN, err));
-    TRY(lifecycle_split(a, secret_str(&kek), &r->config, &out->shares, err));
+    if (!is_stored(r))
+        TRY(shares_split(a, secret_str(&kek), &r->config, &out->shares, err));
     out->fingerprints = strs_copy(a, &r->fingerprints);
     out->backup = r->config.backup;
     out->verification_required = r->config.verification_required;
@@ -251,8 +326,7 @@ static int finish(struct rekey *r, struct arena *a, struct rekey_result *out, st
         memcpy(out->verification_nonce, r->verification_nonce, sizeof out->verification_nonce);
         r->kek = secret_take(&kek);
     } else {
-        if (lifecycle_rekey(r->lifecycle, secret_str(&kek), &r->config, err) < 0)
-            return err_prefix(err, "failed to perform barrier rekey");
+        TRY(put_in_force(r, secret_str(&kek), r->words->perform, err));
         forget(r);
     }
     out->complete = true;
@@ -266,7 +340,7 @@ static int update_locked(struct rekey *r, struct arena *a, struct str share, str
     TRY(shares_check(share, err));
     TRY(present_config(r, a, &now, err));
     if (r->arena == NULL)
-        return err_set(err, ERR_BAD_REQUEST, "no barrier rekey in progress");
+        return err_set(err, ERR_BAD_REQUEST, "%s", r->words->none);
     if (r->kek.n > 0)
         return err_set(err, ERR_BAD_REQUEST,
                        "rekey operation already finished; verification must be performed; nonce "
@@ -276,7 +350,7 @@ static int update_locked(struct rekey *r, struct arena *a, struct str share, str
         return err_set(err, ERR_BAD_REQUEST,
                        "incorrect nonce supplied; nonce for this rekey operation is \"%s\"",
                        r->nonce);
-    TRY(shares_add(&r->given, share, "generation", err));
+    TRY(shares_add(&r->given, share, r->words->operation, err));
     if ((int64_t)r->given.n < now.threshold)
         return 0;
     TRY(authenticate(r, err));
@@ -327,7 +401,7 @@ int rekey_verify_restart(struct rekey *r, struct err *err)
 static int compare(struct rekey *r, struct err *err)
 {
     AUTO(secret_free) struct secret kek = { 0 };
-    int result = lifecycle_combine(r->given_back.v, r->given_back.n, &kek, err);
+    int result = shares_combine(&r->given_back, &kek, err);
     shares_forget(&r->given_back);
     if (result < 0) {
         err_prefix(err, "failed to compute key for verification");
@@ -337,9 +411,7 @@ static int compare(struct rekey *r, struct err *err)
     if (!secret_eq(secret_str(&kek), secret_str(&r->kek)))
         return err_set(err, ERR_BAD_REQUEST,
                        "rekey verification failed; incorrect key shares supplied");
-    if (lifecycle_rekey(r->lifecycle, secret_str(&r->kek), &r->config, err) < 0)
-        return err_prefix(err, "failed to perform rekey");
-    return 0;
+    return put_in_force(r, secret_str(&r->kek), r->words->verified, err);
 }
 
 static int verify_locked(struct rekey *r, struct str share, struct str nonce, bool *complete,

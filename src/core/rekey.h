@@ -1,4 +1,4 @@
-/* Rekey: new unseal shares, made when enough holders of the present ones agree. */
+/* Rekey: new unseal or recovery shares, made when enough holders of the present ones agree. */
 #ifndef CORE_REKEY_H
 #define CORE_REKEY_H
 
@@ -7,8 +7,15 @@
 
 struct rekey; /* any thread; at most one operation is in progress */
 
+/*
+ * What gets new shares.  With a seal that needs nobody's, people hold the recovery key: their shares
+ * are asked for in both cases, and new ones come of a rekey of the recovery key only.
+ */
+enum rekey_target { REKEY_BARRIER, REKEY_RECOVERY };
+
 /* ${l} is borrowed for ever. */
-int rekey_new(struct lifecycle *l, struct rekey **out, struct err *err) MUST_USE;
+int rekey_new(struct lifecycle *l, enum rekey_target target, struct rekey **out,
+              struct err *err) MUST_USE;
 void rekey_free(struct rekey *r);
 
 /*

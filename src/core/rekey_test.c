@@ -69,7 +69,7 @@ static void boot(struct fixture *f)
     struct err err = { 0 };
     f->disk.commits_left = -1;
     if (lifecycle_new(&f->settings, &f->lifecycle, &err) < 0
-        || rekey_new(f->lifecycle, &f->rekey, &err) < 0)
+        || rekey_new(f->lifecycle, REKEY_BARRIER, &f->rekey, &err) < 0)
         fail_msg("%s", err.msg);
 }
 

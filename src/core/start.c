@@ -6,6 +6,8 @@
 #include "barrier/view.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "core/autopilot.h"
+#include "core/bootstrap.h"
 #include "core/browser.h"
 #include "core/housekeeping.h"
 #include "core/revoke.h"
@@ -101,7 +103,7 @@ static void stop_locks(struct running *r)
 static int start_policies(struct running *r, struct err *err)
 {
     TRY(policy_store_new(r->on.sys, &r->on.policies, err));
-    return policy_store_start(r->on.policies, err);
+    return r->on.standby ? 0 : policy_store_start(r->on.policies, err);
 }
 
 static void stop_policies(struct running *r)
@@ -209,30 +211,64 @@ static void stop_housekeeping(struct running *r)
     housekeeping_free(r->housekeeping);
 }
 
+static int start_bootstrap(struct running *r, struct err *err)
+{
+    if (r->on.settings->raft == NULL)
+        return 0;
+    r->on.bootstrap = bootstrap_new();
+    return r->on.bootstrap == NULL ? err_set(err, ERR_NOMEM, "out of memory") : 0;
+}
+
+static void stop_bootstrap(struct running *r)
+{
+    bootstrap_free(r->on.bootstrap);
+}
+
+static int start_autopilot(struct running *r, struct err *err)
+{
+    const struct core_settings *s = r->on.settings;
+    return s->raft == NULL
+               ? 0
+               : autopilot_new(r->on.storage, s->raft, s->clock, &r->on.autopilot, err);
+}
+
+static void stop_autopilot(struct running *r)
+{
+    autopilot_free(r->on.autopilot);
+}
+
 static const struct step {
     const char *name;
+    bool writes; /* works on its own: only on the active node */
     int (*start)(struct running *r, struct err *err);
     void (*stop)(struct running *r);
 } steps[] = {
-    { "cluster", start_cluster, NULL },
-    { "wrapping key", start_wrapkey, stop_wrapkey },
-    { "browser rules", start_browser, stop_browser },
-    { "views", start_views, stop_views },
-    { "locks", start_locks, stop_locks },
-    { "policies", start_policies, stop_policies },
-    { "mounts", start_mounts, stop_mounts },
-    { "leases", start_leases, stop_leases },
-    { "tokens", start_tokens, stop_tokens },
-    { "identity", start_identity, stop_identity },
-    { "audit", start_broker, stop_broker },
-    { "lease clock", start_lease_clock, stop_lease_clock },
-    { "housekeeping", start_housekeeping, stop_housekeeping },
+    { "cluster", false, start_cluster, NULL },
+    { "wrapping key", false, start_wrapkey, stop_wrapkey },
+    { "browser rules", false, start_browser, stop_browser },
+    { "views", false, start_views, stop_views },
+    { "locks", false, start_locks, stop_locks },
+    { "policies", false, start_policies, stop_policies },
+    { "mounts", false, start_mounts, stop_mounts },
+    { "leases", false, start_leases, stop_leases },
+    { "tokens", false, start_tokens, stop_tokens },
+    { "identity", false, start_identity, stop_identity },
+    { "audit", false, start_broker, stop_broker },
+    { "lease clock", true, start_lease_clock, stop_lease_clock },
+    { "housekeeping", true, start_housekeeping, stop_housekeeping },
+    { "joining", true, start_bootstrap, stop_bootstrap },
+    { "autopilot", true, start_autopilot, stop_autopilot },
 };
+
+static bool is_skipped(const struct running *r, const struct step *step)
+{
+    return step->writes && r->on.standby;
+}
 
 static void undo(struct running *r, size_t done)
 {
     while (done-- > 0)
-        if (steps[done].stop != NULL)
+        if (steps[done].stop != NULL && !is_skipped(r, &steps[done]))
             steps[done].stop(r);
     arena_free(r->arena);
     free(r);
@@ -248,9 +284,10 @@ int start_all(const struct start_parts *parts, struct active **out, struct err *
     r->on.settings = parts->settings;
     r->on.lifecycle = parts->lifecycle;
     r->on.barrier = parts->barrier;
+    r->on.standby = parts->standby;
     r->on.storage = barrier_storage(r->on.barrier);
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
-        if (steps[i].start(r, err) == 0)
+        if (is_skipped(r, &steps[i]) || steps[i].start(r, err) == 0)
             continue;
         LOG(&lg, ERROR, "unseal step failed: step=%s error=%s", steps[i].name, err->msg);
         undo(r, i);

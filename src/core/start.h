@@ -9,6 +9,7 @@ struct start_parts {
     const struct core_settings *settings;
     struct lifecycle *lifecycle;
     struct barrier *barrier;
+    bool standby; /* reads only: nothing that writes by itself is started */
 };
 
 /* The barrier is open. -1: what had been made is undone again. */

@@ -33,6 +33,9 @@ struct slot {
 
 struct token_store {
     struct token_parts parts;
+    /* Another node's changes name the salted id, not the token: where it may be cached. */
+    _Atomic uint32_t sid_hash[CACHE_SLOTS];
+    _Atomic uint64_t foreign; /* counts such changes; read before a load, checked after it */
     struct secret salt;
     struct keylock *locks;
     uint64_t seed;
@@ -160,16 +163,31 @@ static const struct token_entry *cache_get(struct token_store *t, size_t slot, s
     return c != NULL && secret_eq(c->e.id, token) ? &c->e : NULL;
 }
 
-/* Keep ${c}, unless its slot was invalidated since ${changes}; in any case it lives in the epoch. */
-static void cache_put(struct token_store *t, size_t slot, uint64_t changes, struct cached *c)
+/* What has been invalidated so far, of a slot and by other nodes. */
+struct mark {
+    uint64_t changes, foreign;
+};
+
+static struct mark mark_of(struct token_store *t, size_t slot)
+{
+    return (struct mark){ atomic_load(&t->cache[slot].changes), atomic_load(&t->foreign) };
+}
+
+/* Keep ${c}, unless it was invalidated since ${mark}; in any case it lives in the epoch. */
+static void cache_put(struct token_store *t, size_t slot, struct mark mark, struct cached *c)
 {
     struct slot *s = &t->cache[slot];
-    struct cached *out = c;
     pthread_mutex_lock(&t->fill[slot % CACHE_LOCKS]);
-    if (atomic_load(&s->changes) == changes)
-        out = atomic_exchange(&s->entry, c);
+    /* First said where it is, then looked whether it may be there: token_store_invalidate counts
+     * first and looks then, so one of the two sees the other. */
+    atomic_store(&t->sid_hash[slot], (uint32_t)str_hash(c->e.sid));
+    bool good = atomic_load(&s->changes) == mark.changes
+                && atomic_load(&t->foreign) == mark.foreign;
+    struct cached *out = atomic_exchange(&s->entry, good ? c : NULL);
     pthread_mutex_unlock(&t->fill[slot % CACHE_LOCKS]);
     epoch_retire(out, cached_release);
+    if (!good)
+        epoch_retire(c, cached_release);
 }
 
 /* After every write of an entry, before the write is acknowledged. */
@@ -184,18 +202,27 @@ static void cache_forget(struct token_store *t, struct str token)
     epoch_retire(out, cached_release);
 }
 
+static void forget_slot(struct token_store *t, size_t slot, struct str sid)
+{
+    struct cached *out = NULL;
+    pthread_mutex_lock(&t->fill[slot % CACHE_LOCKS]);
+    const struct cached *c = atomic_load(&t->cache[slot].entry);
+    if (c != NULL && str_eq(c->e.sid, sid))
+        out = atomic_exchange(&t->cache[slot].entry, NULL);
+    pthread_mutex_unlock(&t->fill[slot % CACHE_LOCKS]);
+    epoch_retire(out, cached_release);
+}
+
 void token_store_invalidate(struct token_store *t, struct str key)
 {
     if (!str_starts(key, STR("token/id/")))
         return;
-    /* The key tells the salted id, not the token: everything goes. */
-    for (size_t i = 0; i < CACHE_SLOTS; i++) {
-        pthread_mutex_lock(&t->fill[i % CACHE_LOCKS]);
-        atomic_fetch_add(&t->cache[i].changes, 1);
-        struct cached *out = atomic_exchange(&t->cache[i].entry, NULL);
-        pthread_mutex_unlock(&t->fill[i % CACHE_LOCKS]);
-        epoch_retire(out, cached_release);
-    }
+    struct str sid = str_from(key, sizeof "token/id/" - 1);
+    uint32_t hash = (uint32_t)str_hash(sid);
+    atomic_fetch_add(&t->foreign, 1);
+    for (size_t i = 0; i < CACHE_SLOTS; i++)
+        if (atomic_load(&t->sid_hash[i]) == hash)
+            forget_slot(t, i, sid);
 }
 
 /* ---- look-up ---- */
@@ -289,7 +316,7 @@ static int find(struct token_store *t, struct str token, const struct token_entr
         return 1;
     /* Only what the cache does not answer is worth the clock. */
     AUTO(metric_end) struct metric_timer timer = metric_start(METRIC_TOKEN_LOOKUP);
-    uint64_t changes = atomic_load(&t->cache[slot].changes);
+    struct mark mark = mark_of(t, slot);
     int found;
     if (str_starts(token, STR("b."))) {
         found = load_batch(t, token, &c, err);
@@ -304,7 +331,7 @@ static int find(struct token_store *t, struct str token, const struct token_entr
     if (found <= 0)
         return found;
     *out = &c->e;
-    cache_put(t, slot, changes, c);
+    cache_put(t, slot, mark, c);
     return 1;
 }
 

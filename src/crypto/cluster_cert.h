@@ -18,13 +18,14 @@ struct cluster_authority {
     struct str x, y, d; /* P-521 */
 };
 
-/* A self-signed certificate on a fresh P-521 key, common name ${name}, valid from a day ago for
- * ${valid_s} seconds. */
+/* A self-signed certificate on a fresh P-521 key, common name ${name}, valid from a day before
+ * ${now_s} for ${valid_s} seconds after it. */
 int cluster_authority_make(struct arena *a, struct str name, int64_t now_s, int64_t valid_s,
                            struct cluster_authority *out, struct err *err) MUST_USE;
 
-/* A fresh P-256 key and a certificate on it for TLS client and server, common name ${id}, issued by
- * ${by}, valid from a day before ${now_s} for ${valid_s} seconds after it.  -1 also: ERR_CORRUPT. */
+/* A fresh P-256 key (PKCS #8) and a certificate on it for TLS client and server, common name ${id},
+ * issued by ${by}, valid from a day before ${now_s} for ${valid_s} seconds after it.
+ * -1 also: ERR_CORRUPT: ${by} is damaged; ERR_BAD_REQUEST: an id that is empty or holds a NUL. */
 int cluster_cert_issue(struct arena *a, const struct cluster_authority *by, struct str id,
                        int64_t now_s, int64_t valid_s, struct str *cert_der, struct str *key_der,
                        struct err *err) MUST_USE;

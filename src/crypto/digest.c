@@ -109,6 +109,59 @@ int digest_of(enum digest d, struct str bytes, uint8_t out[DIGEST_MAX], struct e
     return hash_two(ctx, d, bytes, (struct str){ 0 }, out, err);
 }
 
+struct digest_run {
+    enum digest kind;
+    EVP_MD_CTX *ctx;
+};
+
+static int run_failed(enum digest d, struct err *err)
+{
+    ERR_clear_error();
+    return err_set(err, ERR_INTERNAL, "OpenSSL failed to compute %s", kinds[d].name);
+}
+
+int digest_run_new(enum digest d, struct digest_run **out, struct err *err)
+{
+    AUTO(digest_run_drop) struct digest_run *r = calloc(1, sizeof *r);
+
+    pthread_once(&once, fetch_all);
+    if (algorithms[d] == NULL)
+        return err_set(err, ERR_INTERNAL, "OpenSSL does not provide %s", kinds[d].name);
+    if (r == NULL || (r->ctx = EVP_MD_CTX_new()) == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory for a hash");
+    r->kind = d;
+    if (EVP_DigestInit_ex2(r->ctx, algorithms[d], NULL) != 1)
+        return run_failed(d, err);
+    *out = r;
+    r = NULL;
+    return 0;
+}
+
+int digest_run_add(struct digest_run *r, struct str bytes, struct err *err)
+{
+    if (bytes.n > 0 && EVP_DigestUpdate(r->ctx, bytes.p, bytes.n) != 1)
+        return run_failed(r->kind, err);
+    return 0;
+}
+
+int digest_run_end(struct digest_run *r, uint8_t out[DIGEST_MAX], struct err *err)
+{
+    return EVP_DigestFinal_ex(r->ctx, out, NULL) == 1 ? 0 : run_failed(r->kind, err);
+}
+
+void digest_run_free(struct digest_run *r)
+{
+    if (r == NULL)
+        return;
+    EVP_MD_CTX_free(r->ctx);
+    free(r);
+}
+
+void digest_run_drop(struct digest_run **r)
+{
+    digest_run_free(*r);
+}
+
 /* HMAC's two padded keys and the inner hash; wiped when they go out of scope. */
 struct pads {
     uint8_t inner[BLOCK_MAX], outer[BLOCK_MAX], hash[DIGEST_MAX];

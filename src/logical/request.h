@@ -54,6 +54,8 @@ struct request {
                             pipeline begins no stage after it; what waits for others keeps to it */
     bool may_block;     /* false on an event loop: ERR_MUST_WAIT instead of waiting */
     struct str raw_body; /* body as sent, for routes that take it raw */
+    bool sure;           /* what the store shows was found to be the latest, when it was asked */
+    bool elsewhere;      /* with ERR_STANDBY: nothing was done, the active node is to do it all */
 
     /* Stage 5, core/router.c: where it goes. */
     struct str mount_path;     /* "secret/", "auth/userpass/" */

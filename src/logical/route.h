@@ -17,6 +17,7 @@ enum route_flags {
     ROUTE_SLOW = 4,       /* reads may wait or compute long: never on an event loop */
     ROUTE_RAW_BODY = 8,   /* the body is not JSON */
     ROUTE_NO_COMMIT = 16, /* a write that does not change the store: may run on the event loop */
+    ROUTE_ACTIVE = 32,    /* only the active node can tell, reads too */
 };
 
 /*

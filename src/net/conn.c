@@ -16,6 +16,11 @@ enum { KEEPALIVE_S = 180 }; /* as Vault's: clients that vanish are noticed */
 
 static void on_event(uv_poll_t *poll, int status, int events);
 
+static bool has_tls(const struct site *s)
+{
+    return s->tls != NULL || s->cluster != NULL;
+}
+
 /* Watch for these events; a system call only when they change. */
 static void watch(struct conn *c, int events)
 {
@@ -74,6 +79,7 @@ void conn_release(struct conn *c)
     if (--c->holds > 0)
         return;
     arena_free(c->certs_arena);
+    free(c->member);
     free(c);
 }
 
@@ -99,7 +105,9 @@ void conn_close(struct conn *c)
     enum conn_stage stage = c->stage;
     c->stage = CONN_CLOSED;
     wheel_remove(&c->loop->wheel, &c->due);
-    if (c->tls != NULL && stage == CONN_OPEN && c->out == NULL)
+    /* To a member goodbye means: no request of yours was begun (forwarder.c sends it anew). */
+    bool under_way = c->site->cluster != NULL && c->holds > 1;
+    if (c->tls != NULL && stage == CONN_OPEN && c->out == NULL && !under_way)
         tls_bye(c->tls);
     tls_free(c->tls);
     c->tls = NULL;
@@ -111,6 +119,12 @@ void conn_close(struct conn *c)
     if (c->proto != NULL && (stage == CONN_OPEN || stage == CONN_LINGER))
         c->proto->closed(c);
     unlink_conn(c);
+}
+
+void conn_will_reset(struct conn *c)
+{
+    struct linger at_once = { .l_onoff = 1 };
+    (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 void conn_finish(struct conn *c)
@@ -304,6 +318,37 @@ static void keep_peer_chain(struct conn *c)
     arena_free(a);
 }
 
+/* The connection leaves the loop: with its socket, its TLS and all that this has read. */
+static void give_away(struct conn *c)
+{
+    struct tls *t = c->tls;
+    char *member = c->member;
+    int fd = c->fd;
+    c->tls = NULL;
+    c->member = NULL;
+    c->fd = -1;
+    c->stage = CONN_CLOSED;
+    wheel_remove(&c->loop->wheel, &c->due);
+    uv_close((uv_handle_t *)&c->poll, on_closed); /* epoll forgets the descriptor at once */
+    clusterport_give(c->site->cluster, t, fd, member, str_of(c->peer), c->peer_port);
+    unlink_conn(c);
+}
+
+static void admit_member(struct conn *c)
+{
+    switch (clusterport_done(c->site->cluster, c->tls, &c->member)) {
+    case CLUSTERPORT_REFUSED:
+        conn_close(c);
+        break;
+    case CLUSTERPORT_HTTP:
+        establish(c);
+        break;
+    case CLUSTERPORT_LINK:
+        give_away(c);
+        break;
+    }
+}
+
 static void handshake(struct conn *c)
 {
     int rc = tls_handshake(c->tls);
@@ -311,8 +356,14 @@ static void handshake(struct conn *c)
         watch(c, rc == TLS_WANT_WRITE ? UV_WRITABLE : UV_READABLE);
         return;
     }
+    if (rc != 1 && c->site->cluster != NULL)
+        clusterport_failed(c->site->cluster, c->tls, str_of(c->peer));
     if (rc != 1) {
         conn_close(c);
+        return;
+    }
+    if (c->site->cluster != NULL) {
+        admit_member(c);
         return;
     }
     keep_peer_chain(c);
@@ -342,9 +393,12 @@ static void hello(struct conn *c)
         refuse_plain(c);
         return;
     }
-    c->tls = tls_new(c->site->tls, c->fd);
+    if (c->site->cluster == NULL)
+        c->tls = tls_new(c->site->tls, c->fd);
+    else
+        c->tls = clusterport_greet(c->site->cluster, c->fd, str_of(c->peer));
     if (c->tls == NULL) {
-        conn_close(c);
+        conn_finish(c);
         return;
     }
     c->stage = CONN_HANDSHAKE;
@@ -377,7 +431,7 @@ static void read_proxy(struct conn *c)
         memcpy(c->peer, from.addr, sizeof c->peer);
         c->peer_port = from.port;
     }
-    c->stage = c->site->tls != NULL ? CONN_HELLO : CONN_OPEN;
+    c->stage = has_tls(c->site) ? CONN_HELLO : CONN_OPEN;
     if (c->stage == CONN_OPEN)
         establish(c);
 }
@@ -496,7 +550,7 @@ void conn_open(struct loop *l, const struct site *site, int fd, const struct soc
     }
     conn_deadline(c, site->read_header_timeout_ms);
     c->stage = site->proxy != HTTP_PROXY_NONE ? CONN_PROXY
-               : site->tls != NULL            ? CONN_HELLO
+               : has_tls(site)                ? CONN_HELLO
                                               : CONN_OPEN;
     watch(c, UV_READABLE);
     if (c->stage == CONN_OPEN)

@@ -52,6 +52,7 @@ struct conn {
     unsigned seen; /* bytes: of the proxy's header so far; dropped while lingering */
     int peer_port;
     char peer[CONN_PEER_TEXT];
+    char *member;              /* on a cluster port: whose connection, owned; else NULL */
     struct arena *certs_arena; /* of peer_certs; NULL: none */
     struct strs peer_certs;
 };
@@ -96,6 +97,8 @@ void conn_write_deadline(struct conn *c);
 
 /* Close now.  ${c} stays valid until the event is over, or longer while held. */
 void conn_close(struct conn *c);
+/* Closing shall be seen as a failure. */
+void conn_will_reset(struct conn *c);
 /* All is said: end our side, and read the client's to its end, so that our words arrive. */
 void conn_finish(struct conn *c);
 

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { MAX_SPARES = 64, STREAM_BACKLOG = 1 << 20 };
 
@@ -14,7 +15,7 @@ struct stream {
     struct piece *first, **last;
     size_t waiting; /* bytes queued or being sent */
     bool told;      /* the loop knows that there is something */
-    bool gone, ended;
+    bool gone, ended, broken;
     struct note note;
 };
 
@@ -40,6 +41,7 @@ struct exchange *exchange_new(struct conn *c, const struct exchange_ops *ops, vo
     x->ops = ops;
     x->owner = owner;
     x->pub.req.arena = x->arena;
+    x->pub.req.body_fd = -1;
     conn_hold(c);
     return x;
 }
@@ -61,6 +63,8 @@ void exchange_free(struct exchange *x)
     struct arena *a = x->arena;
     arena_reset(a);
     buf_free(&x->body);
+    if (x->pub.req.body_fd >= 0)
+        close(x->pub.req.body_fd);
     if (x->pinned != NULL) {
         explicit_bzero(x->pinned, x->pinned_n);
         if (x->pinned_cap == LOOP_BLOCK)
@@ -103,6 +107,7 @@ void exchange_dispatch(struct exchange *x)
     req->peer_port = c->peer_port;
     req->tls = c->tls != NULL;
     req->peer_certs_der = c->peer_certs;
+    req->member = str_of(c->member);
     req->listener = c->site->listener;
     c->site->handler(c->site->ctx, &x->pub);
 }
@@ -242,13 +247,32 @@ int http_stream_write(struct http_exchange *pub, struct str bytes)
     return gone ? -1 : 0;
 }
 
-void http_stream_end(struct http_exchange *pub)
+static void end_stream(struct stream *s, bool broken)
 {
-    struct stream *s = ((struct exchange *)pub)->stream;
     pthread_mutex_lock(&s->mu);
     s->ended = true;
+    s->broken = broken;
     tell(s);
     pthread_mutex_unlock(&s->mu);
+}
+
+void http_stream_end(struct http_exchange *pub)
+{
+    end_stream(((struct exchange *)pub)->stream, false);
+}
+
+void http_stream_abort(struct http_exchange *pub)
+{
+    end_stream(((struct exchange *)pub)->stream, true);
+}
+
+bool exchange_stream_broken(struct exchange *x)
+{
+    struct stream *s = x->stream;
+    pthread_mutex_lock(&s->mu);
+    bool broken = s->broken;
+    pthread_mutex_unlock(&s->mu);
+    return broken;
 }
 
 struct piece *exchange_next_piece(struct exchange *x, bool *ended)

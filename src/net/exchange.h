@@ -77,6 +77,8 @@ struct piece *exchange_next_piece(struct exchange *x, bool *ended);
 void exchange_piece_done(struct exchange *x, struct piece *p);
 /* The client is gone: the writer is told, waiting pieces are dropped. */
 void exchange_stream_gone(struct exchange *x);
+/* Whether it ended by http_stream_abort. */
+bool exchange_stream_broken(struct exchange *x);
 /* Whether the writer has ended the stream, so that nobody but the loop knows it any more. */
 bool exchange_stream_ended(struct exchange *x);
 

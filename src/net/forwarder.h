@@ -25,7 +25,10 @@ void forwarder_forget(struct forwarder *f);
  * large), whose headers pass but hop-by-hop ones.  Blocks: workers only.
  * -1: nothing was answered: ERR_UPSTREAM when the request surely did nothing there (no connection,
  * or an idle link had been closed: that is tried once more by itself), ERR_TIMEOUT or ERR_IO when
- * it may have.  ${timeout_ms} is for connecting; ${answer_ms} until the answer begins, 0: for ever.
+ * it may have; ERR_TOO_LARGE, ERR_BAD_REQUEST when it cannot be sent (dropped body, line ends).
+ * An answer that breaks off while it passes in pieces breaks off for the client, too: that is 0.
+ * ${timeout_ms} is for connecting; ${answer_ms} until the answer begins, 0: for ever (a member that
+ * vanished is noticed in a minute).
  */
 struct forwarder_call {
     struct str addr;

@@ -22,14 +22,16 @@ struct http_request {
     const struct http_header *headers;
     size_t n_headers;
     struct str body;
-    int body_fd;                 /* the body, spooled to an unlinked file; -1: it is in ${body} */
+    /* The body, spooled to a nameless file, at its start; closed with the exchange.  -1: it is in
+     * ${body} (also when a request that spools came without one). */
+    int body_fd;
     bool body_too_large;         /* the body passed the listener's limit and was dropped */
     bool http2;
     /* Of the connection. */
     struct str peer_addr;        /* IP as text, or "" on a Unix socket */
     int peer_port;
     bool tls;
-    struct strs peer_certs_der;  /* client's chain, leaf first */
+    struct strs peer_certs_der;  /* client's chain, leaf first; empty on a cluster port */
     struct str member;           /* on a cluster port: which member sent it; empty: a client */
     const struct http_listener *listener;
 };
@@ -74,6 +76,8 @@ void http_offload(struct http_exchange *x, void (*work)(void *ctx, struct http_e
 void http_stream_begin(struct http_exchange *x, const struct http_reply *head);
 int http_stream_write(struct http_exchange *x, struct str bytes) MUST_USE;
 void http_stream_end(struct http_exchange *x);
+/* Instead of http_stream_end: the rest cannot be had; the client sees that it was cut off. */
+void http_stream_abort(struct http_exchange *x);
 
 /* Whose PROXY header counts, and what becomes of others that connect. */
 enum http_proxy {
@@ -112,7 +116,8 @@ struct http_listener_config {
     void *user;                      /* for the handler: http_listener_user */
     /*
      * A cluster port: TLS with these credentials (of both sides) and no others; connections that
-     * agreed on ${forward_alpn} carry requests, all others go to ${takeover}, which owns the link.
+     * agreed on ${forward_alpn} carry requests, all others go to ${takeover}, which owns the link,
+     * is called on a loop's thread and must not block.  ${alpn} lives as long as the link.
      */
     struct link_creds *creds;        /* NULL: a port for clients; outlives the server */
     const char *forward_alpn;
@@ -120,8 +125,8 @@ struct http_listener_config {
     void (*takeover)(void *takeover_ctx, struct str alpn, struct link *link);
     void *takeover_ctx;
     /*
-     * Whose body may be of any size and is spooled to a file in ${spool_dir} (unlinked at once, mode
-     * 0600).  NULL: nobody's.  The loops' threads.
+     * Whose body may be of any size and is spooled to a file in ${spool_dir} (unlinked at once,
+     * mode 0600); the read timeout is then for standing still.  NULL: nobody's.  The loops' threads.
      */
     bool (*spools)(struct str method, struct str path);
     const char *spool_dir;

@@ -1,11 +1,14 @@
 /* HTTP/2 on a connection: streams become exchanges, answers become frames (nghttp2 frames them). */
 #include "net/http2.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <nghttp2/nghttp2.h>
 
 #include "net/exchange.h"
+#include "net/spool.h"
 
 enum {
     MAX_STREAMS = 250,          /* at once, as Go's server */
@@ -49,6 +52,8 @@ struct h2stream {
     bool lent;    /* a handler has it */
     bool gone;    /* the stream is closed */
     bool heads_too_big, has_host, expect_continue;
+    bool spools;     /* the body goes to a file */
+    int spool_error; /* errno of the file; 0: none */
     size_t reply_at; /* bytes of the answer's body that are framed */
     struct piece *piece;
     size_t piece_at;
@@ -261,6 +266,12 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     struct h2stream *st = nghttp2_session_get_stream_user_data(session, id);
     if (st == NULL || st->lent || !st->partial || st->x->pub.req.body_too_large)
         return 0;
+    if (st->spools) {
+        h->progress = true; /* the read timeout is for standing still */
+        if (st->spool_error == 0 && spool_write(st->x->pub.req.body_fd, str_mem(p, n)) < 0)
+            st->spool_error = errno;
+        return 0;
+    }
     uint64_t limit = h->c->site->max_body_bytes;
     if (st->x->body.n + n > limit) {
         /* The answer need not wait for the rest (RFC 9113 §8.1). */
@@ -301,9 +312,43 @@ static void refuse(struct h2stream *st, int status)
     http_answer(&st->x->pub, &reply);
 }
 
+/* A body is to come: to a file, where the listener's owner says so. */
+static void begin_spool(struct h2stream *st)
+{
+    const struct site *site = st->h->c->site;
+    struct http_request *req = &st->x->pub.req;
+    if (site->spools == NULL || st->heads_too_big || !split_target(req) ||
+        !site->spools(req->method, req->path))
+        return;
+    st->spools = true;
+    st->write_by_ms = 0; /* counts from the body's end */
+    req->body_fd = spool_open(site->spool_dir);
+    st->spool_error = req->body_fd < 0 ? errno : 0;
+}
+
+/* The body is whole: the handler reads from its start. */
+static void end_spool(struct h2stream *st)
+{
+    struct conn *c = st->h->c;
+    conn_write_clock(c);
+    st->write_by_ms = c->write_by_ms;
+    (void)lseek(st->x->pub.req.body_fd, 0, SEEK_SET);
+}
+
+static void refuse_body(struct h2stream *st)
+{
+    static const struct http_header plain[] = { { STR_INIT("content-type"),
+                                                  STR_INIT("text/plain; charset=utf-8") } };
+    struct http_reply reply = { .status = spool_status(st->spool_error), .headers = plain,
+                                .n_headers = 1, .body = str_of(spool_why(st->spool_error)) };
+    http_answer(&st->x->pub, &reply);
+}
+
 static void dispatch(struct h2stream *st)
 {
     struct http_request *req = &st->x->pub.req;
+    if (st->spools)
+        end_spool(st);
     if (st->authority.n > 0 && !st->has_host) {
         struct http_header *host = add_header(st);
         if (host != NULL)
@@ -316,6 +361,8 @@ static void dispatch(struct h2stream *st)
     req->body = req->body_too_large ? STR("") : buf_str(&st->x->body);
     if (st->heads_too_big)
         refuse(st, 431);
+    else if (st->spool_error != 0)
+        refuse_body(st);
     else if (!split_target(req))
         refuse(st, 400);
     else
@@ -330,7 +377,9 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     if (st == NULL || st->lent)
         return 0;
     bool whole = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    if (whole || st->heads_too_big || st->x->pub.req.body_too_large) {
+    if (!whole && frame->hd.type == NGHTTP2_HEADERS && st->partial)
+        begin_spool(st);
+    if (whole || st->heads_too_big || st->x->pub.req.body_too_large || st->spool_error != 0) {
         if (!st->partial)
             return 0; /* answered before its body had come */
         no_longer_partial(st);
@@ -372,9 +421,11 @@ static ssize_t read_pieces(struct h2stream *st, uint8_t *to, size_t n, uint32_t 
         st->h->pieces += st->piece != NULL;
     }
     if (st->piece == NULL && ended) {
-        *flags |= NGHTTP2_DATA_FLAG_EOF;
         st->lent = false; /* its writer is done */
         st->h->lent--;
+        if (exchange_stream_broken(st->x))
+            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets the stream */
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
         return 0;
     }
     if (st->piece == NULL) {

@@ -86,6 +86,11 @@ void httpc_free(struct httpc *c)
     free(c);
 }
 
+void httpc_set_timeout(struct httpc *c, int64_t timeout_ms)
+{
+    c->timeout_ms = timeout_ms;
+}
+
 /* ---- libcurl ---- */
 
 static int load_curl(struct curl_api *api, struct err *err)
@@ -132,7 +137,7 @@ struct transfer {
     const struct httpc_call *call;
     struct httpc_answer *answer;
     struct err *err; /* filled when one of ours ended the transfer */
-    size_t sent;
+    uint64_t sent; /* of what the source gives */
     bool failed;
 };
 
@@ -165,6 +170,31 @@ static size_t take_body(char *p, size_t size, size_t n, void *ctx)
         t->failed = buf_check(&t->answer->body, t->err) < 0;
     }
     return t->failed ? CURL_WRITEFUNC_ERROR : part.n;
+}
+
+static size_t give_body(char *to, size_t size, size_t n, void *ctx)
+{
+    struct transfer *t = ctx;
+    uint64_t left = t->call->source_n - t->sent;
+    size_t len = size * n < left ? size * n : (size_t)left;
+    if (len == 0)
+        return 0;
+    if (t->call->source(t->call->source_ctx, t->sent, to, len, t->err) < 0) {
+        t->failed = true;
+        return CURL_READFUNC_ABORT;
+    }
+    t->sent += len;
+    return len;
+}
+
+/* libcurl begins anew on another connection. */
+static int seek_body(void *ctx, curl_off_t offset, int origin)
+{
+    struct transfer *t = ctx;
+    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > t->call->source_n)
+        return CURL_SEEKFUNC_CANTSEEK;
+    t->sent = (uint64_t)offset;
+    return CURL_SEEKFUNC_OK;
 }
 
 static int set_headers(struct transfer *t, struct curl_slist **list)
@@ -235,6 +265,31 @@ static void set_tls(const struct httpc *c)
     }
 }
 
+static void set_body(struct transfer *t)
+{
+    const struct curl_api *api = &t->c->api;
+    CURL *easy = t->c->easy;
+    struct str body = t->call->body;
+    bool in_pieces = t->call->source != NULL;
+    if (body.p == NULL && !in_pieces && strcmp(t->call->method, "POST") != 0 &&
+        strcmp(t->call->method, "PUT") != 0)
+        return;
+    curl_off_t n = (curl_off_t)(in_pieces ? t->call->source_n : body.n);
+    api->easy_setopt(easy, CURLOPT_POST, 1L);
+    api->easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, n);
+    api->easy_setopt(easy, CURLOPT_CUSTOMREQUEST, t->call->method);
+    if (!in_pieces) {
+        api->easy_setopt(easy, CURLOPT_POSTFIELDS, body.n > 0 ? body.p : "");
+        return;
+    }
+    /* A stream of HTTP/2 that refuses a long body is reset, and its answer is lost with it. */
+    api->easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    api->easy_setopt(easy, CURLOPT_READFUNCTION, give_body);
+    api->easy_setopt(easy, CURLOPT_READDATA, t);
+    api->easy_setopt(easy, CURLOPT_SEEKFUNCTION, seek_body);
+    api->easy_setopt(easy, CURLOPT_SEEKDATA, t);
+}
+
 static void set_basics(struct transfer *t, int64_t left_ms, char *message)
 {
     const struct curl_api *api = &t->c->api;
@@ -250,15 +305,11 @@ static void set_basics(struct transfer *t, int64_t left_ms, char *message)
     api->easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     if (left_ms > 0)
         api->easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)left_ms);
+    else /* so that a server that vanished is noticed */
+        api->easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     if (strcmp(t->call->method, "HEAD") == 0)
         api->easy_setopt(easy, CURLOPT_NOBODY, 1L);
-    if (t->call->body.p != NULL || strcmp(t->call->method, "POST") == 0 ||
-        strcmp(t->call->method, "PUT") == 0) {
-        api->easy_setopt(easy, CURLOPT_POST, 1L);
-        api->easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->call->body.n);
-        api->easy_setopt(easy, CURLOPT_POSTFIELDS, t->call->body.n > 0 ? t->call->body.p : "");
-        api->easy_setopt(easy, CURLOPT_CUSTOMREQUEST, t->call->method);
-    }
+    set_body(t);
     /* libcurl reads http_proxy in small letters only, Go's client reads both. */
     const char *proxy = getenv("HTTP_PROXY");
     if (proxy != NULL && proxy[0] != '\0' && getenv("http_proxy") == NULL &&

@@ -24,6 +24,8 @@ struct httpc_config {
 /* -1: ERR_NOMEM, ERR_BAD_REQUEST. No connection is made yet. */
 int httpc_new(const struct httpc_config *config, struct httpc **out, struct err *err) MUST_USE;
 void httpc_free(struct httpc *c);
+/* Of calls from now on, as in the configuration. */
+void httpc_set_timeout(struct httpc *c, int64_t timeout_ms);
 
 /*
  * Make the call and wait. Redirects are not followed. Every status is a success.

@@ -17,6 +17,13 @@ struct httpc_call {
     const struct httpc_header *headers;
     size_t n_headers;
     struct str body; /* p == NULL: none */
+    /*
+     * Or a body of ${source_n} bytes that is asked for in pieces: fills ${to} with the ${len} bytes
+     * from ${offset} on, which begins at 0 anew with another try. -1 ends the call.
+     */
+    int (*source)(void *ctx, uint64_t offset, char *to, size_t len, struct err *err);
+    void *source_ctx;
+    uint64_t source_n;
     /* Gets the body of a 2xx answer in pieces instead of answer->body; -1 ends the call. */
     int (*sink)(void *ctx, struct str part, struct err *err);
     void *sink_ctx;

@@ -18,7 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READ_STEP = 64 * 1024, MAX_HEAD = 1024 * 1024 };
+#include "net/answer1.h"
+
+enum { READ_STEP = 64 * 1024 };
 
 /* An http URL taken apart. */
 struct target {
@@ -26,9 +28,6 @@ struct target {
     struct str authority; /* for the Host header */
     struct str rest;      /* path and query */
 };
-
-/* How the body's end is told. */
-enum framing { BODY_NONE, BODY_LENGTH, BODY_CHUNKED, BODY_UNTIL_CLOSE };
 
 struct exchange {
     struct httpc_plain *p;
@@ -38,7 +37,7 @@ struct exchange {
     struct httpc_answer *answer;
     struct err *err;
     bool got_bytes; /* the server has begun to answer: no second try on another connection */
-    bool keep;      /* connection can be used again */
+    bool cut_short; /* the server answers while the body is on its way */
 };
 
 static int64_t mono_ms(void)
@@ -173,6 +172,8 @@ static int dial_tcp(struct exchange *x, const struct target *t)
     if (result == 0) {
         int on = 1;
         setsockopt(x->p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        if (x->deadline_ms == 0) /* so that a server that vanished is noticed */
+            setsockopt(x->p->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     }
     return result;
 }
@@ -187,6 +188,46 @@ static int send_all(struct exchange *x, struct str bytes)
             TRY(wait_for(x, x->p->fd, POLLOUT));
         else if (errno != EINTR)
             return fail_errno(x->err, "write", x->p->origin, errno);
+    }
+    return 0;
+}
+
+static bool is_readable(int fd)
+{
+    struct pollfd pfd = { .fd = fd, .events = POLLIN };
+    return poll(&pfd, 1, 0) > 0;
+}
+
+/* As send_all, but ends early when the server says something: it has refused the rest. */
+static int send_until_answered(struct exchange *x, struct str bytes)
+{
+    while (bytes.n > 0 && !x->cut_short) {
+        TRY(wait_for(x, x->p->fd, POLLIN | POLLOUT));
+        x->cut_short = is_readable(x->p->fd);
+        ssize_t n = x->cut_short ? 0 : send(x->p->fd, bytes.p, bytes.n, MSG_NOSIGNAL);
+        if (n >= 0)
+            bytes = str_from(bytes, (size_t)n);
+        else if (errno == EPIPE || errno == ECONNRESET)
+            x->cut_short = true; /* what it said before may still be read */
+        else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+            return fail_errno(x->err, "write", x->p->origin, errno);
+    }
+    return 0;
+}
+
+static int send_source(struct exchange *x)
+{
+    const struct httpc_call *call = x->call;
+    AUTO(buf_free) struct buf part = { 0 };
+    uint64_t at = 0;
+    if (buf_reserve(&part, READ_STEP) < 0)
+        return err_set(x->err, ERR_NOMEM, "out of memory");
+    while (at < call->source_n && !x->cut_short) {
+        uint64_t left = call->source_n - at;
+        part.n = left < READ_STEP ? (size_t)left : READ_STEP;
+        TRY(call->source(call->source_ctx, at, part.p, part.n, x->err));
+        at += part.n;
+        TRY(send_until_answered(x, buf_str(&part)));
     }
     return 0;
 }
@@ -211,7 +252,9 @@ static int send_request(struct exchange *x, const struct target *t)
         buf_add(&out, value);
         buf_add(&out, STR("\r\n"));
     }
-    if (call->body.p != NULL || wants_length(call->method))
+    if (call->source != NULL)
+        buf_printf(&out, "Content-Length: %llu\r\n", (unsigned long long)call->source_n);
+    else if (call->body.p != NULL || wants_length(call->method))
         buf_printf(&out, "Content-Length: %zu\r\n", call->body.n);
     buf_add(&out, STR("\r\n"));
     /* A small body leaves in the same segment as its head. */
@@ -220,15 +263,17 @@ static int send_request(struct exchange *x, const struct target *t)
         buf_add(&out, call->body);
     TRY(buf_check(&out, x->err));
     TRY(send_all(x, buf_str(&out)));
+    if (call->source != NULL)
+        return send_source(x);
     return joined ? 0 : send_all(x, call->body);
 }
 
-/* Read some more into p->in. 1, 0 at the end of the stream, -1. */
-static int read_more(struct exchange *x)
+/* For answer1: 1, 0 at the end of the stream, -1. */
+static int read_more(void *ctx, struct buf *in, struct err *err)
 {
-    struct buf *in = &x->p->in;
+    struct exchange *x = ctx;
     if (buf_reserve(in, READ_STEP) < 0)
-        return err_set(x->err, ERR_NOMEM, "out of memory");
+        return err_set(err, ERR_NOMEM, "out of memory");
     for (;;) {
         ssize_t n = recv(x->p->fd, in->p + in->n, READ_STEP, 0);
         if (n > 0) {
@@ -245,211 +290,42 @@ static int read_more(struct exchange *x)
             TRY(wait_for(x, x->p->fd, POLLIN));
         }
         else if (errno != EINTR) {
-            return fail_errno(x->err, "read", x->p->origin, errno);
+            return fail_errno(err, "read", x->p->origin, errno);
         }
     }
 }
 
-/* Drop the first ${n} bytes of what was read. */
-static void use_up(struct exchange *x, size_t n)
+/* Where the body goes: to the caller's sink, or into the answer. */
+static int deliver(void *ctx, struct str part, struct err *err)
 {
-    struct buf *in = &x->p->in;
-    memmove(in->p, in->p + n, in->n - n);
-    explicit_bzero(in->p + in->n - n, n);
-    in->n -= n;
-}
-
-static int malformed(struct exchange *x, const char *what)
-{
-    return err_set(x->err, ERR_UPSTREAM, "malformed HTTP response: %s", what);
-}
-
-static int ended_early(struct exchange *x)
-{
-    return err_set(x->err, ERR_UPSTREAM, "unexpected EOF");
-}
-
-/* One line without its end, borrowed until the next read; use_up(line->n + 2) steps over it. */
-static int read_line(struct exchange *x, struct str *line)
-{
-    for (;;) {
-        ptrdiff_t at = x->p->in.n == 0 ? -1 : str_find(buf_str(&x->p->in), STR("\r\n"));
-        if (at >= 0) {
-            *line = str_head(buf_str(&x->p->in), (size_t)at);
-            return 0;
-        }
-        if (x->p->in.n > MAX_HEAD)
-            return malformed(x, "line too long");
-        int got = read_more(x);
-        if (got <= 0)
-            return got < 0 ? -1 : ended_early(x);
-    }
-}
-
-static int read_status(struct exchange *x)
-{
-    struct str line;
-    int64_t status;
-    TRY(read_line(x, &line));
-    if (!str_starts(line, STR("HTTP/1.")) || line.n < 12 || line.p[8] != ' ' ||
-        !str_to_i64(str_mem(line.p + 9, 3), &status) || status < 100)
-        return malformed(x, "status line");
-    x->keep = line.p[7] == '1';
-    x->answer->status = (int)status;
-    use_up(x, line.n + 2);
-    return 0;
-}
-
-static int read_head(struct exchange *x)
-{
-    do {
-        TRY(read_status(x));
-        buf_clear(&x->answer->head);
-        for (;;) {
-            struct str line;
-            TRY(read_line(x, &line));
-            size_t n = line.n;
-            buf_add(&x->answer->head, line);
-            buf_add(&x->answer->head, n > 0 ? STR("\r\n") : STR(""));
-            use_up(x, n + 2);
-            if (n == 0)
-                break;
-            if (x->answer->head.n > MAX_HEAD)
-                return malformed(x, "headers too long");
-        }
-    } while (x->answer->status < 200);
-    return buf_check(&x->answer->head, x->err);
-}
-
-static int body_framing(struct exchange *x, enum framing *how, uint64_t *length)
-{
-    struct str coding = httpc_answer_header(x->answer, "Transfer-Encoding");
-    struct str size = httpc_answer_header(x->answer, "Content-Length");
-    if (str_eq_nocase(httpc_answer_header(x->answer, "Connection"), STR("close")))
-        x->keep = false;
-    if (strcmp(x->call->method, "HEAD") == 0 || x->answer->status == 204 ||
-        x->answer->status == 304) {
-        *how = BODY_NONE;
-        return 0;
-    }
-    if (coding.n > 0) {
-        if (!str_eq_nocase(coding, STR("chunked")) || size.n > 0)
-            return malformed(x, "transfer encoding");
-        *how = BODY_CHUNKED;
-        return 0;
-    }
-    *how = size.n > 0 ? BODY_LENGTH : BODY_UNTIL_CLOSE;
-    if (size.n > 0 && !str_to_u64(size, length))
-        return malformed(x, "content length");
-    return 0;
-}
-
-static int deliver(struct exchange *x, struct str part)
-{
+    struct exchange *x = ctx;
     if (x->call->sink != NULL && x->answer->status / 100 == 2)
-        return x->call->sink(x->call->sink_ctx, part, x->err);
+        return x->call->sink(x->call->sink_ctx, part, err);
     if (part.n > x->max_body || x->answer->body.n > x->max_body - part.n)
-        return err_set(x->err, ERR_TOO_LARGE, "the answer is larger than %zu bytes", x->max_body);
+        return err_set(err, ERR_TOO_LARGE, "the answer is larger than %zu bytes", x->max_body);
     buf_add(&x->answer->body, part);
-    return buf_check(&x->answer->body, x->err);
+    return buf_check(&x->answer->body, err);
 }
 
-static int read_exactly(struct exchange *x, uint64_t length)
+/* ${keep}: the connection can be used again. */
+static int read_answer(struct exchange *x, bool *keep)
 {
-    while (length > 0) {
-        if (x->p->in.n == 0) {
-            int got = read_more(x);
-            if (got <= 0)
-                return got < 0 ? -1 : ended_early(x);
-        }
-        size_t n = x->p->in.n < length ? x->p->in.n : (size_t)length;
-        TRY(deliver(x, str_mem(x->p->in.p, n)));
-        use_up(x, n);
-        length -= n;
-    }
-    return 0;
-}
-
-static int chunk_size(struct exchange *x, struct str line, uint64_t *size)
-{
-    ptrdiff_t extension = str_find_byte(line, ';');
-    struct str digits = str_trim(extension < 0 ? line : str_head(line, (size_t)extension));
-    uint64_t v = 0;
-    if (digits.n == 0 || digits.n > 15)
-        return malformed(x, "chunk size");
-    for (size_t i = 0; i < digits.n; i++) {
-        int c = tolower((unsigned char)digits.p[i]);
-        if (!isxdigit(c))
-            return malformed(x, "chunk size");
-        v = v * 16 + (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-    }
-    *size = v;
-    return 0;
-}
-
-static int read_chunks(struct exchange *x)
-{
-    uint64_t size = 0;
-    struct str line;
-    do {
-        TRY(read_line(x, &line));
-        TRY(chunk_size(x, line, &size));
-        use_up(x, line.n + 2);
-        TRY(read_exactly(x, size));
-        if (size > 0) {
-            TRY(read_line(x, &line));
-            if (line.n != 0)
-                return malformed(x, "chunk end");
-            use_up(x, 2);
-        }
-    } while (size > 0);
-    size_t n;
-    do { /* trailers are of no use to us */
-        TRY(read_line(x, &line));
-        n = line.n;
-        use_up(x, n + 2);
-    } while (n > 0);
-    return 0;
-}
-
-static int read_until_close(struct exchange *x)
-{
-    x->keep = false;
-    for (;;) {
-        if (x->p->in.n > 0) {
-            TRY(deliver(x, buf_str(&x->p->in)));
-            use_up(x, x->p->in.n);
-        }
-        int got = read_more(x);
-        if (got <= 0)
-            return got;
-    }
-}
-
-static int read_answer(struct exchange *x)
-{
-    enum framing how = BODY_NONE;
-    uint64_t length = 0;
-    TRY(read_head(x));
-    TRY(body_framing(x, &how, &length));
-    switch (how) {
-    case BODY_NONE:
-        return 0;
-    case BODY_LENGTH:
-        return read_exactly(x, length);
-    case BODY_CHUNKED:
-        return read_chunks(x);
-    case BODY_UNTIL_CLOSE:
-        return read_until_close(x);
-    }
+    struct answer1 a = { .more = read_more, .ctx = x, .in = &x->p->in, .err = x->err,
+                         .head_only = strcmp(x->call->method, "HEAD") == 0 };
+    TRY(answer1_head(&a, &x->answer->head));
+    x->answer->status = a.status;
+    TRY(answer1_body(&a, deliver, x));
+    *keep = a.keep;
     return 0;
 }
 
 static int one_try(struct exchange *x, const struct target *t)
 {
+    bool keep = false;
+    x->cut_short = false;
     TRY(send_request(x, t));
-    TRY(read_answer(x));
-    if (!x->keep || x->p->in.n > 0)
+    TRY(read_answer(x, &keep));
+    if (!keep || x->cut_short)
         httpc_plain_close(x->p);
     return 0;
 }

@@ -128,8 +128,10 @@ void listener_free(struct http_listener *l)
         return;
     listener_stop(l);
     tls_site_free(l->site.tls);
+    clusterport_free(l->site.cluster);
     free((char *)l->address.p);
     free(l->socket_path);
+    free(l->site.spool_dir);
     free(l);
 }
 
@@ -332,6 +334,17 @@ static void take_limits(struct site *s, const struct http_listener_config *confi
     s->user = config->user;
 }
 
+static int take_spool(struct site *s, const struct http_listener_config *config, struct err *err)
+{
+    s->spools = config->spools;
+    if (config->spools == NULL)
+        return 0;
+    if (config->spool_dir == NULL)
+        return err_set(err, ERR_BAD_REQUEST, "a folder for large bodies must be named");
+    s->spool_dir = strdup(config->spool_dir);
+    return s->spool_dir != NULL ? 0 : err_set(err, ERR_NOMEM, "out of memory");
+}
+
 static void free_listener(struct http_listener **l)
 {
     listener_free(*l);
@@ -346,7 +359,10 @@ int listener_open(const struct http_listener_config *config, struct http_listene
     l->fd = -1;
     l->site.listener = l;
     take_limits(&l->site, config);
-    if (config->tls_cert_file.n > 0)
+    TRY(take_spool(&l->site, config, err));
+    if (config->creds != NULL)
+        TRY(clusterport_new(config, &l->site.cluster, err));
+    else if (config->tls_cert_file.n > 0)
         TRY(tls_site_new(config, &l->site.tls, err));
     if (config->unix_socket)
         TRY(bind_unix(l, config, err));

@@ -1,13 +1,16 @@
 /* HTTP/1.1 on a connection: reading requests, sending answers, one at a time. */
 #include "net/serve1.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "net/exchange.h"
 #include "net/http1.h"
 #include "net/http2.h"
 #include "net/reply1.h"
+#include "net/spool.h"
 
 enum { BODY_STEP = 65536 }; /* a body's buffer grows at least by this */
 
@@ -27,6 +30,8 @@ struct serve1 {
     bool close_after; /* this answer is the last */
     bool discards;    /* input that nobody wants may follow: close gently */
     bool too_large;   /* the body passed the limit */
+    bool spools;      /* the body goes to a file */
+    int spool_error;  /* errno of the file; 0: none */
     bool closed;      /* the socket is gone */
     bool idle;        /* no byte of a request has come yet */
     bool http10;
@@ -130,7 +135,8 @@ static void begin_idle(struct serve1 *h)
     h->scan = (struct http1_scan){ 0 };
     h->chunks = (struct http1_chunked){ 0 };
     h->body_seen = 0;
-    h->too_large = h->chunked = false;
+    h->too_large = h->chunked = h->spools = false;
+    h->spool_error = 0;
     conn_deadline(h->c, h->c->site->idle_timeout_ms);
 }
 
@@ -138,6 +144,10 @@ static enum step dispatch(struct serve1 *h)
 {
     struct http_request *req = &h->x->pub.req;
     h->stage = HANDLER;
+    if (h->spools) {
+        conn_write_clock(h->c); /* a body of any size takes any time */
+        (void)lseek(req->body_fd, 0, SEEK_SET);
+    }
     conn_write_deadline(h->c);
     if (h->too_large) {
         h->close_after = h->discards = true;
@@ -188,6 +198,11 @@ static void take_body(struct serve1 *h, struct str data)
     h->body_seen += data.n;
     if (h->too_large)
         return;
+    if (h->spools) {
+        if (h->spool_error == 0 && spool_write(h->x->pub.req.body_fd, data) < 0)
+            h->spool_error = errno;
+        return;
+    }
     if (h->body_seen > h->c->site->max_body_bytes)
         drop_body(h);
     else
@@ -200,16 +215,52 @@ static bool past_patience(const struct serve1 *h)
     return h->too_large && h->body_seen > 2 * (uint64_t)h->c->site->max_body_bytes;
 }
 
+/* The body could not be stored. */
+static enum step refuse_body(struct serve1 *h)
+{
+    if (h->spool_error != 0)
+        return refuse(h, spool_status(h->spool_error), spool_why(h->spool_error));
+    return refuse(h, 503, "out of memory");
+}
+
+static bool is_body_lost(const struct serve1 *h)
+{
+    return h->spool_error != 0 || h->x->body.failed;
+}
+
+/* Whether the body goes to a file, which is opened. */
+static void begin_spool(struct serve1 *h)
+{
+    const struct site *site = h->c->site;
+    struct http_request *req = &h->x->pub.req;
+    h->spools = site->spools != NULL && site->spools(req->method, req->path);
+    if (!h->spools)
+        return;
+    req->body_fd = spool_open(site->spool_dir);
+    h->spool_error = req->body_fd < 0 ? errno : 0;
+}
+
+/* The read timeout is for all of a request; with a body of any size, for standing still. */
+static void set_body_deadline(struct serve1 *h)
+{
+    int most = h->c->site->read_timeout_ms;
+    int64_t spent = h->spools ? 0 : loop_now_ms(h->c->loop) - h->begun_ms;
+    conn_deadline(h->c, spent < most ? most - (int)spent : 0);
+}
+
 static enum step begin_body(struct serve1 *h, const struct http1_head *head)
 {
     struct conn *c = h->c;
     size_t held = h->n - h->start;
     h->chunked = head->chunked;
     h->body_left = head->content_length;
-    if (!head->chunked && head->content_length > c->site->max_body_bytes)
+    begin_spool(h);
+    if (h->spool_error != 0)
+        return refuse_body(h);
+    if (!head->chunked && !h->spools && head->content_length > c->site->max_body_bytes)
         drop_body(h);
     /* The whole of a plain body has come: it stays where it is. */
-    if (!head->chunked && !h->too_large && head->content_length <= held) {
+    if (!head->chunked && !h->spools && !h->too_large && head->content_length <= held) {
         h->x->pub.req.body = str_mem(h->in + h->start, (size_t)head->content_length);
         h->start += (size_t)head->content_length;
         return dispatch(h);
@@ -227,8 +278,7 @@ static enum step begin_body(struct serve1 *h, const struct http1_head *head)
     if (pin_head(h) < 0)
         return refuse(h, 503, "out of memory");
     h->stage = BODY;
-    int64_t spent = loop_now_ms(c->loop) - h->begun_ms;
-    conn_deadline(c, spent < c->site->read_timeout_ms ? c->site->read_timeout_ms - (int)spent : 0);
+    set_body_deadline(h);
     return GO;
 }
 
@@ -316,8 +366,8 @@ static enum step read_chunks(struct serve1 *h)
         h->start = h->n - in.n;
         if (piece == HTTP1_DATA)
             take_body(h, data);
-        if (h->x->body.failed)
-            return refuse(h, 503, "out of memory");
+        if (is_body_lost(h))
+            return refuse_body(h);
         if (piece == HTTP1_BAD)
             return refuse(h, 400, "malformed chunked body");
         if (piece == HTTP1_END || past_patience(h))
@@ -342,8 +392,8 @@ static enum step read_body(struct serve1 *h)
     }
     if (h->start == h->n)
         release_input(h);
-    if (h->x->body.failed)
-        return refuse(h, 503, "out of memory");
+    if (is_body_lost(h))
+        return refuse_body(h);
     return h->body_left == 0 || past_patience(h) ? dispatch(h) : WAIT;
 }
 
@@ -406,17 +456,27 @@ static ssize_t read_to_body(struct serve1 *h)
 {
     struct buf *body = &h->x->body;
     size_t want = h->body_left < BODY_STEP ? (size_t)h->body_left : BODY_STEP;
-    if (h->too_large) {
+    ssize_t got;
+    if (h->too_large || h->spools) {
         char *scratch = h->c->loop->scratch;
-        ssize_t got = conn_read(h->c, scratch, want);
-        if (got > 0)
-            explicit_bzero(scratch, (size_t)got);
-        return got;
+        got = conn_read(h->c, scratch, want);
+        if (got <= 0)
+            return got;
+        take_body(h, str_mem(scratch, (size_t)got));
+        explicit_bzero(scratch, (size_t)got);
+    } else {
+        if (buf_reserve(body, want) < 0)
+            return CONN_BROKEN;
+        size_t room = body->cap - body->n;
+        got = conn_read(h->c, body->p + body->n,
+                        room < h->body_left ? room : (size_t)h->body_left);
+        if (got <= 0)
+            return got;
+        body->n += (size_t)got;
+        h->body_seen += (size_t)got;
     }
-    if (buf_reserve(body, want) < 0)
-        return CONN_BROKEN;
-    size_t room = body->cap - body->n;
-    return conn_read(h->c, body->p + body->n, room < h->body_left ? room : (size_t)h->body_left);
+    h->body_left -= (size_t)got;
+    return got;
 }
 
 /* Read once. False: nothing came, or the connection is closed. */
@@ -442,14 +502,10 @@ static bool fill(struct serve1 *h)
         conn_close(h->c);
         return false;
     }
-    if (!to_body) {
+    if (!to_body)
         h->n += (size_t)got;
-        return true;
-    }
-    if (!h->too_large)
-        h->x->body.n += (size_t)got;
-    h->body_seen += (size_t)got;
-    h->body_left -= (size_t)got;
+    if (h->stage == BODY && h->spools)
+        set_body_deadline(h);
     return true;
 }
 
@@ -583,6 +639,13 @@ static void pump(struct serve1 *h)
     }
     if (!ended)
         return;
+    if (exchange_stream_broken(x)) {
+        /* Where the close is the end of the body it must not look like one. */
+        if (h->http10)
+            conn_will_reset(c);
+        conn_close(c);
+        return;
+    }
     static const char last[] = "0\r\n\r\n";
     struct iovec v = { (char *)last, x->chunked && !silent ? sizeof last - 1 : 0 };
     int rc = conn_send(c, &v, 1);

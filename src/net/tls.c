@@ -24,6 +24,7 @@ struct tls_site {
 
 struct tls {
     SSL *ssl;
+    void *own; /* a link's; NULL: none */
 };
 
 static void free_ctx(SSL_CTX **ctx)
@@ -311,8 +312,34 @@ struct tls *tls_new(struct tls_site *s, int fd)
         return NULL;
     }
     SSL_set_accept_state(ssl);
-    t->ssl = ssl;
+    *t = (struct tls){ .ssl = ssl };
     return t;
+}
+
+struct tls *tls_wrap(struct ssl_st *ssl, void *own)
+{
+    struct tls *t = malloc(sizeof *t);
+    if (t != NULL)
+        *t = (struct tls){ ssl, own };
+    return t;
+}
+
+struct ssl_st *tls_ssl(const struct tls *t)
+{
+    return t->ssl;
+}
+
+void *tls_own(const struct tls *t)
+{
+    return t->own;
+}
+
+struct ssl_st *tls_unwrap(struct tls *t)
+{
+    SSL *ssl = t->ssl;
+    free(t->own);
+    free(t);
+    return ssl;
 }
 
 void tls_free(struct tls *t)
@@ -320,6 +347,7 @@ void tls_free(struct tls *t)
     if (t == NULL)
         return;
     SSL_free(t->ssl);
+    free(t->own);
     free(t);
 }
 

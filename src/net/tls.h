@@ -34,6 +34,17 @@ enum { TLS_EOF = 0, TLS_WANT_READ = -1, TLS_WANT_WRITE = -2, TLS_BROKEN = -3 };
 struct tls *tls_new(struct tls_site *s, int fd) MUST_USE;
 void tls_free(struct tls *t);
 
+/*
+ * For links: ${ssl} with its descriptor, taken over, and ${own} (may be NULL), which lives as long.
+ * NULL: out of memory, nothing was taken over.
+ */
+struct ssl_st; /* OpenSSL's SSL */
+struct tls *tls_wrap(struct ssl_st *ssl, void *own) MUST_USE;
+struct ssl_st *tls_ssl(const struct tls *t);
+void *tls_own(const struct tls *t);
+/* Give OpenSSL's part back, release the rest. */
+struct ssl_st *tls_unwrap(struct tls *t) MUST_USE;
+
 /* 1: established; TLS_WANT_READ, TLS_WANT_WRITE: call again then; TLS_BROKEN. */
 int tls_handshake(struct tls *t);
 ssize_t tls_read(struct tls *t, void *p, size_t n);

@@ -1,22 +1,11 @@
-/* The seal's stored forms: its configuration as JSON, what it wraps as an EncryptedBlobInfo. */
+/* The seal's stored configuration, and the root key as it is wrapped by any seal. */
 #include "seal/seal.h"
 
-#include "base/random.h"
 #include "codec/base64.h"
 #include "codec/json.h"
-#include "codec/protobuf.h"
-#include "crypto/aead.h"
 #include "crypto/pgp.h"
 
-enum { KEK_LEN = 32, SHARES_MAX = 255 };
-
-/* EncryptedBlobInfo's fields. */
-enum { BLOB_CIPHERTEXT = 1, BLOB_KEY_INFO = 5 };
-
-static void drop_aead(struct aead **a)
-{
-    aead_free(*a);
-}
+enum { SHARES_MAX = 255 };
 
 /* The configuration. */
 
@@ -127,68 +116,12 @@ int seal_config_check(const struct seal_config *c, struct err *err)
 
 /* What is wrapped. */
 
-static int check_kek(struct str kek, struct err *err)
+void seal_drop(struct seal **s)
 {
-    if (kek.n != KEK_LEN)
-        return err_set(err, ERR_DENIED,
-                       "failed to setup unseal key: crypto/aes: invalid key size %zu", kek.n);
-    return 0;
+    seal_close(*s);
 }
 
-int seal_encrypt(struct str kek, struct str text, struct buf *out, struct err *err)
-{
-    AUTO(drop_aead) struct aead *aead = NULL;
-    AUTO(buf_free) struct buf sealed = { 0 };
-    AUTO(buf_free) struct buf blob = { 0 };
-    uint8_t nonce[AEAD_NONCE];
-
-    TRY(check_kek(kek, err));
-    TRY(aead_new(AEAD_AES256_GCM, kek, &aead, err));
-    random_fill(nonce, sizeof nonce);
-    buf_add(&sealed, str_mem(nonce, sizeof nonce));
-    TRY(aead_seal(aead, nonce, (struct str){ 0 }, text, &sealed, err));
-    protobuf_add_bytes(&blob, BLOB_CIPHERTEXT, buf_str(&sealed));
-    protobuf_add_bytes(&blob, BLOB_KEY_INFO, (struct str){ 0 });
-    TRY(buf_check(&blob, err));
-    buf_add(out, buf_str(&blob));
-    return buf_check(out, err);
-}
-
-/* The ciphertext with its nonce before it. */
-static int blob_ciphertext(struct str entry, struct str *out, struct err *err)
-{
-    struct protobuf_field f;
-    int found;
-
-    *out = (struct str){ 0 };
-    while ((found = protobuf_next(&entry, &f, err)) > 0)
-        if (protobuf_is(&f, BLOB_CIPHERTEXT, PROTOBUF_BYTES))
-            *out = f.bytes;
-    if (found < 0)
-        return err_prefix(err, "failed to proto decode stored keys");
-    if (out->n < AEAD_NONCE + AEAD_TAG)
-        return err_set(err, ERR_CORRUPT, "the seal's entry holds no ciphertext");
-    return 0;
-}
-
-int seal_decrypt(struct str kek, struct str entry, struct buf *out, struct err *err)
-{
-    AUTO(drop_aead) struct aead *aead = NULL;
-    struct err why = { 0 };
-    struct str sealed;
-
-    TRY(blob_ciphertext(entry, &sealed, err));
-    TRY(check_kek(kek, err));
-    TRY(aead_new(AEAD_AES256_GCM, kek, &aead, err));
-    if (aead_open(aead, (const uint8_t *)sealed.p, (struct str){ 0 },
-                  str_from(sealed, AEAD_NONCE), out, &why) < 0)
-        /* Vault 1.8's text says "encrypt". */
-        return err_set(err, why.code == ERR_CORRUPT ? ERR_DENIED : why.code,
-                       "failed to encrypt keys for storage: %s", why.msg);
-    return 0;
-}
-
-int seal_wrap_root_key(struct str kek, struct str root_key, struct buf *out, struct err *err)
+int seal_wrap_root_key(struct seal *s, struct str root_key, struct buf *out, struct err *err)
 {
     AUTO(buf_free) struct buf text = { 0 };
 
@@ -196,7 +129,7 @@ int seal_wrap_root_key(struct str kek, struct str root_key, struct buf *out, str
     base64_add(&text, root_key);
     buf_add(&text, STR("\"]"));
     TRY(buf_check(&text, err));
-    return seal_encrypt(kek, buf_str(&text), out, err);
+    return seal_encrypt(s, buf_str(&text), out, err);
 }
 
 static int parse_root_key(struct str text, struct secret *out, struct err *err)
@@ -214,11 +147,11 @@ static int parse_root_key(struct str text, struct secret *out, struct err *err)
     return secret_set(out, key, err);
 }
 
-int seal_unwrap_root_key(struct str kek, struct str entry, struct secret *root_key,
+int seal_unwrap_root_key(struct seal *s, struct str entry, struct secret *root_key,
                          struct err *err)
 {
     AUTO(buf_free) struct buf text = { 0 };
 
-    TRY(seal_decrypt(kek, entry, &text, err));
+    TRY(seal_decrypt(s, entry, &text, err));
     return parse_root_key(buf_str(&text), root_key, err);
 }

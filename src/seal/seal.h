@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "base/secret.h"
 #include "base/strs.h"
-#include "storage/storage.h"
+#include "storage/driver.h"
 
 /* core/seal-config or core/recovery-config, as storage-layout.md section 3 has it. */
 struct seal_config {
@@ -34,20 +34,96 @@ int seal_config_load(struct storage *physical, struct arena *a, struct str key,
  */
 int seal_config_check(const struct seal_config *c, struct err *err) MUST_USE;
 
+/* ---- the object ---- */
+
+/* One line about it for the operator: "Transit Address", "https://...". */
+typedef void seal_row_fn(void *ctx, const char *name, struct str value);
+
 /*
- * Encrypt ${text} under the key-encryption key into an EncryptedBlobInfo, appended: what a Shamir
- * seal does for core/hsm/barrier-unseal-keys, core/recovery-key and a snapshot's checksums.
- * -1: ERR_DENIED when the key's length is wrong.
+ * What encrypts the root key: shares of people (seal/shamir.h), another server (seal/transit.h), a
+ * key that lies beside the configuration (seal/static_key.h).  Any thread; every call may wait for
+ * another server.
  */
-int seal_encrypt(struct str kek, struct str text, struct buf *out, struct err *err) MUST_USE;
-/* The reverse. -1: ERR_DENIED when the key is wrong, ERR_CORRUPT when the entry is. */
-int seal_decrypt(struct str kek, struct str entry, struct buf *out, struct err *err) MUST_USE;
+struct seal {
+    const struct seal_ops *ops;
+};
+
+struct seal_ops {
+    const char *type; /* as in the configuration and in core/seal-config */
+    int (*encrypt)(struct seal *s, struct str text, struct buf *out, struct err *err);
+    int (*decrypt)(struct seal *s, struct str entry, struct buf *out, struct err *err);
+    int (*key_id)(struct seal *s, struct buf *out, struct err *err);
+    int (*start)(struct seal *s, struct err *err);           /* may be NULL */
+    void (*describe)(struct seal *s, seal_row_fn *row, void *ctx); /* may be NULL */
+    void (*close)(struct seal *s);
+};
+
+/* A stanza of the configuration, without "disabled" and "purpose"; all borrowed for the call. */
+struct seal_stanza {
+    const struct storage_option *options;
+    size_t n;
+    const char *(*env)(void *ctx, const char *name); /* NULL: not set */
+    void *env_ctx;
+};
+
+/* A kind that needs nobody's shares; a row of server/registry.c. */
+struct seal_kind {
+    const char *type;
+    /* Nobody is called yet. -1: ERR_BAD_REQUEST names what is wrong in the stanza. */
+    int (*open)(const struct seal_stanza *stanza, struct seal **out, struct err *err);
+};
+
+/*
+ * Encrypt ${text} into an EncryptedBlobInfo, appended: what core/hsm/barrier-unseal-keys,
+ * core/recovery-key and a snapshot's checksums are.  -1: ERR_UPSTREAM names the server.
+ */
+static inline int seal_encrypt(struct seal *s, struct str text, struct buf *out, struct err *err)
+{
+    return s->ops->encrypt(s, text, out, err);
+}
+
+/*
+ * The reverse, appended. -1: ERR_DENIED when it is of another key, ERR_CORRUPT when the entry is
+ * none, ERR_UPSTREAM.
+ */
+static inline int seal_decrypt(struct seal *s, struct str entry, struct buf *out, struct err *err)
+{
+    return s->ops->decrypt(s, entry, out, err);
+}
+
+/* Append the name of the key that encrypts now; asks for it where another server knows. */
+static inline int seal_key_id(struct seal *s, struct buf *out, struct err *err)
+{
+    return s->ops->key_id(s, out, err);
+}
+
+/* Begin what runs beside it: a token is kept alive. */
+static inline int seal_start(struct seal *s, struct err *err)
+{
+    return s->ops->start == NULL ? 0 : s->ops->start(s, err);
+}
+
+static inline void seal_describe(struct seal *s, seal_row_fn *row, void *ctx)
+{
+    if (s->ops->describe != NULL)
+        s->ops->describe(s, row, ctx);
+}
+
+/* Wipes its keys. NULL is fine. */
+static inline void seal_close(struct seal *s)
+{
+    if (s != NULL)
+        s->ops->close(s);
+}
+
+/* For AUTO(seal_drop) struct seal *s = NULL. */
+void seal_drop(struct seal **s);
 
 /* The root key as its entry core/hsm/barrier-unseal-keys, appended. -1: as seal_encrypt. */
-int seal_wrap_root_key(struct str kek, struct str root_key, struct buf *out,
+int seal_wrap_root_key(struct seal *s, struct str root_key, struct buf *out,
                        struct err *err) MUST_USE;
-/* The reverse. -1: ERR_DENIED when the key is wrong, ERR_CORRUPT when the entry is. */
-int seal_unwrap_root_key(struct str kek, struct str entry, struct secret *root_key,
+/* The reverse. -1: as seal_decrypt. */
+int seal_unwrap_root_key(struct seal *s, struct str entry, struct secret *root_key,
                          struct err *err) MUST_USE;
 
 #endif

@@ -1,5 +1,5 @@
 /* Tests of the seal's stored forms. */
-#include "seal/seal.h"
+#include "seal/shamir.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,6 +31,36 @@ static struct str unhex(struct arena *a, const char *hex)
     return out;
 }
 
+/* The seal that a key-encryption key makes, for one call. */
+
+static int wrap_with(struct str key, struct str root_key, struct buf *out, struct err *err)
+{
+    AUTO(seal_drop) struct seal *seal = NULL;
+    TRY(seal_shamir_new(key, &seal, err));
+    return seal_wrap_root_key(seal, root_key, out, err);
+}
+
+static int unwrap_with(struct str key, struct str entry, struct secret *out, struct err *err)
+{
+    AUTO(seal_drop) struct seal *seal = NULL;
+    TRY(seal_shamir_new(key, &seal, err));
+    return seal_unwrap_root_key(seal, entry, out, err);
+}
+
+static int encrypt_with(struct str key, struct str text, struct buf *out, struct err *err)
+{
+    AUTO(seal_drop) struct seal *seal = NULL;
+    TRY(seal_shamir_new(key, &seal, err));
+    return seal_encrypt(seal, text, out, err);
+}
+
+static int decrypt_with(struct str key, struct str entry, struct buf *out, struct err *err)
+{
+    AUTO(seal_drop) struct seal *seal = NULL;
+    TRY(seal_shamir_new(key, &seal, err));
+    return seal_decrypt(seal, entry, out, err);
+}
+
 static void opens_what_vault_wrapped(void **state)
 {
     AUTO(arena_drop) struct arena *a = arena_new();
@@ -39,7 +69,7 @@ static void opens_what_vault_wrapped(void **state)
     struct err err = { 0 };
 
     assert_int_equal(base64_decode(a, str_of(vault_entry), &entry, &err), 0);
-    assert_int_equal(seal_unwrap_root_key(unhex(a, vault_kek), entry, &key, &err), 0);
+    assert_int_equal(unwrap_with(unhex(a, vault_kek), entry, &key, &err), 0);
     assert_true(secret_eq(secret_str(&key), unhex(a, vault_root)));
 }
 
@@ -49,11 +79,11 @@ static void wraps_in_vaults_form(void **state)
     AUTO(secret_free) struct secret key = { 0 };
     struct err err = { 0 };
 
-    assert_int_equal(seal_wrap_root_key(kek, root, &entry, &err), 0);
+    assert_int_equal(wrap_with(kek, root, &entry, &err), 0);
     assert_int_equal(entry.n, 80);
     assert_memory_equal(entry.p, "\x0a\x4c", 2);
     assert_memory_equal(entry.p + 78, "\x2a\x00", 2);
-    assert_int_equal(seal_unwrap_root_key(kek, buf_str(&entry), &key, &err), 0);
+    assert_int_equal(unwrap_with(kek, buf_str(&entry), &key, &err), 0);
     assert_true(secret_eq(secret_str(&key), root));
 }
 
@@ -72,11 +102,11 @@ static void a_wrong_key_is_denied_with_vaults_text(void **state)
     AUTO(buf_free) struct buf entry = { 0 };
     struct err made = { 0 };
 
-    assert_int_equal(seal_wrap_root_key(kek, root, &entry, &made), 0);
+    assert_int_equal(wrap_with(kek, root, &entry, &made), 0);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         AUTO(secret_free) struct secret key = { 0 };
         struct err err = { 0 };
-        assert_int_equal(seal_unwrap_root_key(cases[i].key, buf_str(&entry), &key, &err), -1);
+        assert_int_equal(unwrap_with(cases[i].key, buf_str(&entry), &key, &err), -1);
         assert_int_equal(err.code, ERR_DENIED);
         assert_string_equal(err.msg, cases[i].text);
         assert_null(key.p);
@@ -88,18 +118,18 @@ static void a_damaged_entry_opens_to_nothing(void **state)
     AUTO(buf_free) struct buf entry = { 0 };
     struct err made = { 0 };
 
-    assert_int_equal(seal_wrap_root_key(kek, root, &entry, &made), 0);
+    assert_int_equal(wrap_with(kek, root, &entry, &made), 0);
     for (size_t n = 0; n < entry.n - 2; n++) { /* without the empty key info it is whole still */
         AUTO(secret_free) struct secret key = { 0 };
         struct err err = { 0 };
-        assert_int_equal(seal_unwrap_root_key(kek, str_head(buf_str(&entry), n), &key, &err), -1);
+        assert_int_equal(unwrap_with(kek, str_head(buf_str(&entry), n), &key, &err), -1);
         assert_int_equal(err.code, ERR_CORRUPT);
     }
     for (size_t i = 2; i < entry.n - 2; i++) {
         AUTO(secret_free) struct secret key = { 0 };
         struct err err = { 0 };
         entry.p[i] ^= 1;
-        assert_int_equal(seal_unwrap_root_key(kek, buf_str(&entry), &key, &err), -1);
+        assert_int_equal(unwrap_with(kek, buf_str(&entry), &key, &err), -1);
         assert_int_equal(err.code, ERR_DENIED);
         entry.p[i] ^= 1;
     }
@@ -117,8 +147,8 @@ static void what_is_no_list_of_one_key_is_corrupt(void **state)
         AUTO(buf_free) struct buf entry = { 0 };
         AUTO(secret_free) struct secret key = { 0 };
         struct err err = { 0 };
-        assert_int_equal(seal_encrypt(kek, texts[i], &entry, &err), 0);
-        assert_int_equal(seal_unwrap_root_key(kek, buf_str(&entry), &key, &err), -1);
+        assert_int_equal(encrypt_with(kek, texts[i], &entry, &err), 0);
+        assert_int_equal(unwrap_with(kek, buf_str(&entry), &key, &err), -1);
         assert_int_equal(err.code, ERR_CORRUPT);
     }
 }
@@ -129,8 +159,8 @@ static void encrypts_any_text(void **state)
     AUTO(buf_free) struct buf out = { 0 };
     struct err err = { 0 };
 
-    assert_int_equal(seal_encrypt(kek, STR("abc  meta.json\n"), &entry, &err), 0);
-    assert_int_equal(seal_decrypt(kek, buf_str(&entry), &out, &err), 0);
+    assert_int_equal(encrypt_with(kek, STR("abc  meta.json\n"), &entry, &err), 0);
+    assert_int_equal(decrypt_with(kek, buf_str(&entry), &out, &err), 0);
     assert_true(str_is(buf_str(&out), "abc  meta.json\n"));
 }
 

@@ -8,11 +8,14 @@
 #include "base/epoch.h"
 #include "base/log.h"
 #include "core/genroot.h"
+#include "core/recovery.h"
 #include "core/rekey.h"
 #include "core/telemetry.h"
 #include "logical/cidr.h"
+#include "server/cluster.h"
 #include "server/migration.h"
 #include "server/registry.h"
+#include "server/seals.h"
 #include "server/statsd.h"
 
 static const struct log lg = { "core" };
@@ -25,15 +28,19 @@ struct assembly {
     const struct config *config;
     struct arena *arena;
     struct storage *physical;
+    struct cluster *cluster;
     struct telemetry telemetry;
     struct core_settings core;
+    struct seals seals;
     struct lifecycle *lifecycle;
-    struct rekey *rekey;
+    struct rekey *rekey, *rekey_recovery;
     struct genroot *genroot;
+    struct recovery *recovery;
+    bool recovering; /* server -recovery */
     struct statsd *statsd;
     struct api *api;
     struct http_server *http;
-    struct api_listener *listener_rules;
+    struct api_listener *listener_rules, cluster_rules;
     const struct http_listener **listeners;
 };
 
@@ -53,11 +60,7 @@ static int open_storage(struct assembly *s, struct err *err)
 /* What a configuration asks for and this program does not have must not be passed over. */
 int assemble_check(const struct config *c, struct err *err)
 {
-    for (size_t i = 0; i < c->n_seals; i++)
-        if (!c->seals[i].disabled && !str_is(c->seals[i].type, "shamir"))
-            return err_set(err, ERR_BAD_REQUEST,
-                           "seal \"" STR_FMT "\": this version seals with Shamir shares only",
-                           STR_ARG(c->seals[i].type));
+    TRY(seals_check(c, err));
     if (c->ha_storage.type.n > 0)
         return err_set(err, ERR_BAD_REQUEST,
                        "ha_storage \"" STR_FMT "\": this version runs as a single node",
@@ -110,6 +113,8 @@ static int make_core(struct assembly *s, struct err *err)
     const struct config *c = s->config;
     s->core = (struct core_settings){
         .physical = s->physical,
+        .seal = s->seals.now,
+        .old_seal = s->seals.old,
         .engines = registry_engines,
         .devices = registry_devices,
         .clock = &clock_system,
@@ -124,14 +129,24 @@ static int make_core(struct assembly *s, struct err *err)
         .enable_ui = c->ui,
         .telemetry = &s->telemetry,
     };
+    TRY(cluster_new(c, s->arena, s->physical, &s->cluster, err));
+    cluster_fill(s->cluster, &s->core);
     TRY(lifecycle_new(&s->core, &s->lifecycle, err));
-    TRY(rekey_new(s->lifecycle, &s->rekey, err));
-    TRY(genroot_new(s->lifecycle, &s->genroot, err));
+    if (lifecycle_check_seal(s->lifecycle, err) < 0)
+        return err_prefix(err, "Error initializing core");
+    TRY(rekey_new(s->lifecycle, REKEY_BARRIER, &s->rekey, err));
+    TRY(rekey_new(s->lifecycle, REKEY_RECOVERY, &s->rekey_recovery, err));
+    if (s->recovering)
+        TRY(recovery_new(s->lifecycle, &s->recovery, err));
+    TRY(genroot_new(s->lifecycle, s->recovery, &s->genroot, err));
     struct api_settings settings = {
         .lifecycle = s->lifecycle,
         .core = &s->core,
         .rekey = s->rekey,
+        .rekey_recovery = s->rekey_recovery,
         .genroot = s->genroot,
+        .recovery = s->recovery,
+        .forwarder = cluster_forwarder(s->cluster),
         .ui = c->ui,
     };
     return api_new(&settings, &s->api, err);
@@ -229,16 +244,27 @@ static int listen_all(struct assembly *s, struct err *err)
         };
         struct http_listener_config config = assemble_listener(s->arena, l);
         config.user = &s->listener_rules[i];
+        cluster_spool(s->cluster, &config);
         if (http_listen(s->http, &config, &s->listeners[i], err) < 0)
             return err_prefix(err, "Error initializing listener of type %s",
                               l->type == CONFIG_UNIX ? "unix" : "tcp");
     }
-    return 0;
+    return s->recovering ? 0 : cluster_listen(s->cluster, s->http, &s->cluster_rules, err);
 }
 
 /* ---- all together ---- */
 
-int assemble(const struct config *config, struct assembly **out, struct err *err)
+/* Look for the cluster, or for the seal's key. */
+static int come_up(struct assembly *s, struct err *err)
+{
+    if (s->recovering)
+        return 0;
+    TRY(cluster_join(s->cluster, s->lifecycle, err));
+    lifecycle_unseal_by_itself(s->lifecycle);
+    return 0;
+}
+
+int assemble(const struct config *config, bool recovery, struct assembly **out, struct err *err)
 {
     struct assembly *s = calloc(1, sizeof *s);
     if (s == NULL || (s->arena = arena_new()) == NULL) {
@@ -246,8 +272,11 @@ int assemble(const struct config *config, struct assembly **out, struct err *err
         return err_set(err, ERR_NOMEM, "out of memory");
     }
     s->config = config;
-    if (assemble_check(config, err) < 0 || read_telemetry(s, err) < 0 || open_storage(s, err) < 0
-        || make_core(s, err) < 0 || start_statsd(s, err) < 0 || listen_all(s, err) < 0) {
+    s->recovering = recovery;
+    if (assemble_check(config, err) < 0 || read_telemetry(s, err) < 0
+        || seals_open(config, &s->seals, err) < 0 || open_storage(s, err) < 0
+        || make_core(s, err) < 0 || start_statsd(s, err) < 0 || listen_all(s, err) < 0
+        || seals_start(&s->seals, err) < 0 || come_up(s, err) < 0) {
         disassemble(s);
         return -1;
     }
@@ -267,8 +296,12 @@ void disassemble(struct assembly *s)
     statsd_free(s->statsd);
     api_free(s->api);
     genroot_free(s->genroot);
+    recovery_free(s->recovery);
     rekey_free(s->rekey);
+    rekey_free(s->rekey_recovery);
     lifecycle_free(s->lifecycle);
+    cluster_free(s->cluster);
+    seals_close(&s->seals);
     storage_close(s->physical);
     arena_free(s->arena);
     free(s);
@@ -277,6 +310,16 @@ void disassemble(struct assembly *s)
 struct lifecycle *assemble_lifecycle(struct assembly *s)
 {
     return s->lifecycle;
+}
+
+struct str assemble_cluster_address(const struct assembly *s)
+{
+    return cluster_shown_addr(s->cluster);
+}
+
+void assemble_describe_seals(const struct assembly *s, struct arena *a, seal_row_fn *row, void *ctx)
+{
+    seals_describe(&s->seals, a, row, ctx);
 }
 
 struct str assemble_address(const struct assembly *s, size_t i)

@@ -428,9 +428,26 @@ static int add_file(struct config *c, struct str path, struct err *err)
     return config_add_text(c, path, buf_str(&text), err);
 }
 
+/* A cluster of one node begins with the address at which others will find it. */
+static int check_destination(const struct config *c, struct config_storage *to, struct err *err)
+{
+    if (to->cluster_addr.n == 0)
+        to->cluster_addr = c->cluster_addr;
+    if (!str_is(to->type, "raft") || to->cluster_addr.n > 0)
+        return 0;
+    return err_set(err, ERR_BAD_REQUEST,
+                   "cluster_addr is required beside a storage_destination \"raft\": the address of "
+                   "the new cluster's first node, as in \"https://10.0.0.1:8201\"");
+}
+
 int config_read_migration(struct config *c, struct str path, struct config_storage *source,
                           struct config_storage *destination, struct err *err)
 {
+    static const struct config_key keys[] = {
+        { "cluster_addr", CONFIG_STR, AT(cluster_addr), 0 },
+        { "storage_source", CONFIG_ELSEWHERE, 0, 0 },
+        { "storage_destination", CONFIG_ELSEWHERE, 0, 0 },
+    };
     static const char *const names[] = { "storage_source", "storage_destination" };
     struct config_storage *const to[] = { source, destination };
     const struct config_reader r = { c->arena, &c->warnings, err };
@@ -438,12 +455,14 @@ int config_read_migration(struct config *c, struct str path, struct config_stora
     struct hcl *root;
     TRY(read_file(c, path, &text, err));
     TRY(hcl_parse(c->arena, path, buf_str(&text), &root, err));
+    TRY(config_table_read(&r, root, keys, ARRAY_LEN(keys), c));
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         const struct hcl_block *b = hcl_blocks(c->arena, root, str_of(names[i]), 1);
         if (b == NULL || b->next != NULL)
             return err_set(err, ERR_BAD_REQUEST, "exactly one \"%s\" block is required", names[i]);
         TRY(read_storage(&r, b, to[i]));
     }
+    TRY(check_destination(c, destination, err));
     return arena_check(c->arena, err);
 }
 
@@ -566,6 +585,27 @@ static int env_raft(const struct environment *e, struct config_storage *s)
     return 0;
 }
 
+/* The type of the seal that is to be used, stanza or not. */
+static int env_seal_type(const struct environment *e)
+{
+    struct config *c = e->c;
+    struct str type;
+    if (!env_str(e, "VAULT_SEAL_TYPE", &type))
+        return 0;
+    for (size_t i = 0; i < c->n_seals; i++)
+        if (!c->seals[i].disabled) {
+            c->seals[i].type = lowered(c->arena, type);
+            return 0;
+        }
+    struct config_seal *all = arena_array(c->arena, c->n_seals + 1, sizeof *all);
+    TRY(arena_check(c->arena, e->err));
+    if (c->n_seals > 0)
+        memcpy(all, c->seals, c->n_seals * sizeof *all);
+    all[c->n_seals++] = (struct config_seal){ .type = lowered(c->arena, type) };
+    c->seals = all;
+    return 0;
+}
+
 int config_add_env(struct config *c, config_env_fn *lookup, void *ctx, struct err *err)
 {
     const struct environment e = { c, lookup, ctx, err };
@@ -576,6 +616,7 @@ int config_add_env(struct config *c, config_env_fn *lookup, void *ctx, struct er
     TRY(env_log(&e));
     TRY(env_bool(&e, "VAULT_UI", &c->ui));
     TRY(env_bool(&e, "VAULT_DISABLE_MLOCK", &c->disable_mlock));
+    TRY(env_seal_type(&e));
     TRY(env_raft(&e, &c->storage));
     TRY(env_raft(&e, &c->ha_storage));
     return arena_check(c->arena, err);

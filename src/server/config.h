@@ -91,7 +91,8 @@ int config_add_path(struct config *c, struct str path, struct err *err) MUST_USE
 
 /*
  * Read the file of "operator migrate": its blocks storage_source and storage_destination, each as a
- * storage stanza.  ${c} owns what is read.  -1: ERR_BAD_REQUEST, ERR_IO.
+ * storage stanza, and cluster_addr, which a destination "raft" needs and finds in its stanza.
+ * ${c} owns what is read.  -1: ERR_BAD_REQUEST, ERR_IO.
  */
 int config_read_migration(struct config *c, struct str path, struct config_storage *source,
                           struct config_storage *destination, struct err *err) MUST_USE;
@@ -102,7 +103,7 @@ typedef const char *config_env_fn(void *ctx, const char *name);
 /*
  * What the environment overrides: VAULT_API_ADDR (VAULT_REDIRECT_ADDR, VAULT_ADVERTISE_ADDR),
  * VAULT_CLUSTER_ADDR, VAULT_LOG_LEVEL, VAULT_LOG_FORMAT, VAULT_UI, VAULT_DISABLE_MLOCK,
- * VAULT_RAFT_NODE_ID, VAULT_RAFT_PATH.
+ * VAULT_SEAL_TYPE, VAULT_RAFT_NODE_ID, VAULT_RAFT_PATH.
  */
 int config_add_env(struct config *c, config_env_fn *lookup, void *ctx, struct err *err) MUST_USE;
 

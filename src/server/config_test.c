@@ -446,6 +446,66 @@ static void a_missing_file_is_told(void **state)
     assert_int_equal(err.code, ERR_BAD_REQUEST);
 }
 
+/* ---- the file of "operator migrate" ---- */
+
+static int read_migration(const char *text, struct config *c, struct config_storage *to,
+                          struct err *err)
+{
+    char path[] = "/tmp/coffer-migrate-XXXXXX";
+    struct config_storage from;
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+    int rc = config_read_migration(c, str_of(path), &from, to, err);
+    unlink(path);
+    return rc;
+}
+
+#define FROM "storage_source \"file\" { path = \"/a\" }\n"
+
+static void a_migration_to_raft_knows_its_cluster_address(void **state)
+{
+    static const char *const texts[] = {
+        FROM "storage_destination \"raft\" { path = \"/b\" }\n"
+             "cluster_addr = \"https://h:8201\"\n",
+        FROM "storage_destination \"raft\" {\n path = \"/b\"\n"
+             " cluster_addr = \"https://h:8201\"\n}\n",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        AUTO(drop) struct config *c = NULL;
+        struct config_storage to;
+        struct err err = { 0 };
+        assert_int_equal(config_new(&c, &err), 0);
+        assert_int_equal(read_migration(texts[i], c, &to, &err), 0);
+        assert_true(str_is(to.type, "raft") && str_is(to.cluster_addr, "https://h:8201"));
+        assert_true(config_option(to.options, to.n_options, "cluster_addr").n == 0);
+    }
+}
+
+static void refuses_a_migration_that_lacks_something(void **state)
+{
+    static const struct {
+        const char *text, *reason;
+    } cases[] = {
+        { FROM "storage_destination \"raft\" { path = \"/b\" }\n", "cluster_addr is required" },
+        { FROM, "exactly one \"storage_destination\" block" },
+        { FROM FROM "storage_destination \"file\" { path = \"/b\" }\n",
+          "exactly one \"storage_source\" block" },
+        { FROM "storage_destination \"raft\" { path = \"/b\" }\ncluster_addr = []\n",
+          "cluster_addr" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(drop) struct config *c = NULL;
+        struct config_storage to;
+        struct err err = { 0 };
+        print_message("  %s\n", cases[i].reason);
+        assert_int_equal(config_new(&c, &err), 0);
+        assert_int_equal(read_migration(cases[i].text, c, &to, &err), -1);
+        assert_int_equal(err.code, ERR_BAD_REQUEST);
+        assert_non_null(strstr(err.msg, cases[i].reason));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -461,6 +521,8 @@ int main(void)
         cmocka_unit_test(a_wrong_environment_is_refused),
         cmocka_unit_test(a_directory_is_read_in_order_of_names),
         cmocka_unit_test(a_missing_file_is_told),
+        cmocka_unit_test(a_migration_to_raft_knows_its_cluster_address),
+        cmocka_unit_test(refuses_a_migration_that_lacks_something),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

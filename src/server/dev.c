@@ -29,11 +29,15 @@ int dev_config(const struct options *o, struct config *c, struct arena *a, struc
 static int unseal(struct assembly *s, struct arena *a, struct str *key, struct str *token,
                   struct err *err)
 {
-    struct init_request want = { .config = { .type = STR("shamir"), .shares = 1, .threshold = 1 } };
+    struct seal_config one = { .type = STR("shamir"), .shares = 1, .threshold = 1 };
+    struct init_request want = { .config = one, .recovery = one };
     struct init_result made;
     TRY(lifecycle_init(assemble_lifecycle(s), a, &want, &made, err));
-    *key = made.shares.v[0];
     *token = made.root_token;
+    *key = STR("");
+    if (lifecycle_seal_is_automatic(assemble_lifecycle(s)))
+        return lifecycle_unseal_stored(assemble_lifecycle(s), err);
+    *key = made.shares.v[0];
     return lifecycle_unseal(assemble_lifecycle(s), *key, err);
 }
 
@@ -105,11 +109,13 @@ static void tell(struct assembly *s, struct str key, struct str token, struct ar
            "The unseal key and root token are displayed below in case you want to\n"
            "seal and unseal the server or log in again.\n"
            "\n"
-           "Unseal Key: " STR_FMT "\n"
+           "%s" STR_FMT "%s"
            "Root Token: " STR_FMT "\n"
            "\n"
            "Development mode should NOT be used in production installations!\n\n",
-           STR_ARG(assemble_address(s, 0)), STR_ARG(base64_encode(a, key)), STR_ARG(token));
+           STR_ARG(assemble_address(s, 0)),
+           key.n > 0 ? "Unseal Key: " : "",
+           STR_ARG(base64_encode(a, key)), key.n > 0 ? "\n" : "", STR_ARG(token));
     fflush(stdout);
 }
 

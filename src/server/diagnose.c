@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <libgen.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -13,6 +15,7 @@
 #include "server/assemble.h"
 #include "server/migration.h"
 #include "server/registry.h"
+#include "server/seals.h"
 
 #define SLOW_NS   ((int64_t)100 * 1000000)
 #define LITTLE    ((uint64_t)1 << 30) /* bytes free, as Vault recommends */
@@ -197,6 +200,67 @@ static void check_access(struct session *s, struct diagnose *parent, struct stor
         found(d, DIAGNOSE_OK, text);
 }
 
+/* ---- storage "raft" ---- */
+
+static bool is_raft(const struct session *s)
+{
+    return str_is(s->config->storage.type, "raft");
+}
+
+static void check_cluster_address(struct session *s, struct diagnose *root)
+{
+    struct diagnose *d = check(s, root, "Check Cluster Address");
+    struct err err = { 0 };
+    struct str address = s->config->cluster_addr;
+    if (address.n == 0)
+        (void)err_set(&err, ERR_BAD_REQUEST,
+                      "Cluster address must be set when using raft storage");
+    else if (!str_starts(address, STR("https://")) && !str_starts(address, STR("http://")))
+        (void)err_set(&err, ERR_BAD_REQUEST, "cluster_addr: a URL expected, got \"" STR_FMT "\"",
+                      STR_ARG(address));
+    if (err.code != ERR_NONE)
+        fail(s, d, &err, "cluster_addr is how the other nodes reach this one, as in "
+                         "\"https://10.0.0.1:8201\".");
+    else
+        found(d, DIAGNOSE_OK, arena_dup(s->a, address));
+}
+
+/* 0: a folder that the server may use. */
+static int look_at_folder(struct str path, const char *z, struct stat *st, struct err *err)
+{
+    if (path.n == 0 || z == NULL)
+        return err_set(err, ERR_BAD_REQUEST, "Storage folder path is required.");
+    if (stat(z, st) != 0)
+        return err_set(err, ERR_IO, "%s: %s", z, strerror(errno));
+    if (!S_ISDIR(st->st_mode))
+        return err_set(err, ERR_BAD_REQUEST, "%s is not a folder", z);
+    if (access(z, R_OK | W_OK | X_OK) != 0)
+        return err_set(err, ERR_IO, "%s: %s", z, strerror(errno));
+    return 0;
+}
+
+/* True when a node's data are in the folder. */
+static bool check_folder(struct session *s, struct diagnose *parent)
+{
+    const struct config_storage *c = &s->config->storage;
+    struct diagnose *d = check(s, parent, "Check Raft Folder Permissions");
+    struct str path = config_option(c->options, c->n_options, "path");
+    char *z = arena_cstr(s->a, path);
+    struct stat st;
+    struct err err = { 0 };
+    if (look_at_folder(path, z, &st, &err) < 0) {
+        fail(s, d, &err, "It must be there before a server starts, and be its user's own.");
+        return false;
+    }
+    if ((st.st_mode & S_IRWXO) != 0)
+        warn(s, d, arena_printf(s->a, "too many permissions: others may look into %s (mode %03o)",
+                                z, (unsigned)st.st_mode & 0777));
+    else
+        found(d, DIAGNOSE_OK, arena_printf(s->a, "%s can be used.", z));
+    struct str file = arena_printf(s->a, "%s/vault.db", z);
+    return file.n > 0 && access(file.p, F_OK) == 0;
+}
+
 static bool check_storage(struct session *s, struct diagnose *root)
 {
     struct diagnose *d = check(s, root, "Check Storage");
@@ -210,6 +274,10 @@ static bool check_storage(struct session *s, struct diagnose *root)
         fail(s, create, &err, NULL);
         return false;
     }
+    if (is_raft(s) && !check_folder(s, d)) {
+        found(create, DIAGNOSE_SKIPPED, STR("There are no data of a node yet."));
+        return true;
+    }
     if (driver->open(c->options, c->n_options, &storage, &err) < 0) {
         fail(s, create, &err,
              err.code == ERR_CONFLICT ? "A server runs on it? Then -skip=storage." : NULL);
@@ -218,7 +286,9 @@ static bool check_storage(struct session *s, struct diagnose *root)
     struct diagnose *lock = check(s, d, "Check Migration Lock");
     if (migration_check(storage, &err) < 0)
         fail(s, lock, &err, NULL);
-    check_access(s, d, storage);
+    /* A write of our own would be an entry of the log, and of an empty node make a cluster. */
+    if (!is_raft(s))
+        check_access(s, d, storage);
     storage_close(storage);
     return true;
 }
@@ -289,6 +359,59 @@ static void check_listeners(struct session *s, struct diagnose *root)
     }
 }
 
+/* ---- seals ---- */
+
+/* What a start would ask of it: for another server this takes the way there and its token too. */
+static int try_seal(struct seal *seal, struct err *err)
+{
+    AUTO(buf_free) struct buf entry = { 0 };
+    AUTO(buf_free) struct buf back = { 0 };
+    char text[37];
+    random_uuid(text);
+    if (seal_encrypt(seal, str_of(text), &entry, err) < 0)
+        return err_prefix(err, "Error encrypting with seal barrier");
+    if (seal_decrypt(seal, buf_str(&entry), &back, err) < 0)
+        return err_prefix(err, "Error decrypting with seal barrier");
+    return str_eq(buf_str(&back), str_of(text))
+               ? 0
+               : err_set(err, ERR_CORRUPT, "the seal gave back another text than was encrypted");
+}
+
+static void check_encryption(struct session *s, struct diagnose *root, struct seal *seal,
+                             const char *name)
+{
+    struct diagnose *d = check(s, root, name);
+    struct err err = { 0 };
+    if (seal == NULL) {
+        found(d, DIAGNOSE_SKIPPED, STR("Unsealing takes key shares."));
+        return;
+    }
+    int64_t start = clock_mono_ns(&clock_system);
+    if (try_seal(seal, &err) < 0) {
+        fail(s, d, &err, "Address, token, key name and mount path must be those of the server "
+                         "that holds the key, and VAULT_TOKEN the one of the service.");
+        return;
+    }
+    double took = (double)(clock_mono_ns(&clock_system) - start) / 1e6;
+    found(d, DIAGNOSE_OK, arena_printf(s->a, "Encrypting and decrypting took %.1f ms.", took));
+}
+
+static void check_seals(struct session *s, struct diagnose *root)
+{
+    struct diagnose *d = check(s, root, "Create Vault Server Configuration Seals");
+    struct seals seals = { 0 };
+    struct err err = { 0 };
+    if (seals_open(s->config, &seals, &err) < 0) {
+        fail(s, d, &err, "For assistance with the seal stanza, see the configuration's "
+                         "documentation.");
+        return;
+    }
+    check_encryption(s, root, seals.now, "Check Autounseal Encryption");
+    if (seals.old != NULL)
+        check_encryption(s, root, seals.old, "Check Autounseal Encryption of the Disabled Seal");
+    seals_close(&seals);
+}
+
 /* ---- together ---- */
 
 static void skip(struct session *s, struct diagnose *root, const char *name)
@@ -315,10 +438,16 @@ static bool run_checks(struct session *s, struct diagnose *root)
     check_disk(s, os);
     check_memory(s, os);
     bool complete = true;
+    if (is_raft(s))
+        check_cluster_address(s, root);
     if (s->request->skip_storage)
         skip(s, root, "Check Storage");
     else
         complete = check_storage(s, root);
+    if (s->request->skip_autounseal)
+        skip(s, root, "Check Autounseal Encryption");
+    else
+        check_seals(s, root);
     if (s->request->skip_listener)
         skip(s, root, "Start Listeners");
     else

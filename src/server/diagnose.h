@@ -19,12 +19,13 @@ struct diagnose {
 
 struct diagnose_request {
     struct strs config_paths;
-    bool skip_listener, skip_storage;
+    bool skip_listener, skip_storage, skip_autounseal;
 };
 
 /*
  * Run all checks.  NULL: out of memory.  ${complete} is false when one failed that the others need.
- * Writes, reads and deletes one entry of the storage; binds the listeners' addresses for a moment.
+ * Writes, reads and deletes one entry of the storage; binds the listeners' addresses for a moment;
+ * has the seal encrypt and decrypt some bytes.
  */
 struct diagnose *diagnose_run(struct arena *a, const struct diagnose_request *request,
                               bool *complete);

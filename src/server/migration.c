@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "codec/json.h"
 #include "codec/timefmt.h"
+#include "server/cluster.h"
 #include "server/registry.h"
 
 static const struct log lg = { "migrate" };
@@ -48,7 +49,10 @@ static int open_storage(const struct config_storage *c, const char *stanza, stru
                        stanza, STR_ARG(c->type));
     if (driver->open(c->options, c->n_options, out, err) < 0)
         return err_prefix(err, "error mounting '%s'", stanza);
-    return 0;
+    /* A new cluster's first member is known by its address. */
+    struct raftstore *raft = raftstore_of(*out);
+    return raft == NULL ? 0
+                        : raftstore_set_network(raft, NULL, cluster_host_port(c->cluster_addr), err);
 }
 
 /* 1: locked since ${since}; 0: not. */

@@ -48,6 +48,7 @@ int options_parse(struct arena *a, int argc, char **argv, struct options *out, s
         { "config", FLAG_LIST, &out->config_paths },
         { "log-level", FLAG_TEXT, &out->log_level },
         { "log-format", FLAG_TEXT, &out->log_format },
+        { "recovery", FLAG_SWITCH, &out->recovery },
         { "dev", FLAG_SWITCH, &out->dev },
         { "dev-root-token-id", FLAG_TEXT, &out->dev_root_token_id },
         { "dev-listen-address", FLAG_TEXT, &out->dev_listen_address },

@@ -8,6 +8,7 @@
 struct options {
     struct strs config_paths;
     struct str log_level, log_format; /* empty: as configured */
+    bool recovery; /* only what mends a store that does not come up */
     bool dev, dev_no_store_token, dev_kv_v1;
     struct str dev_root_token_id, dev_listen_address;
 };

@@ -8,6 +8,9 @@
 #include "engines/kv2/kv2.h"
 #include "engines/ssh/ssh.h"
 #include "engines/transit/transit.h"
+#include "storage/raft/raftstore.h"
+#include "seal/static_key.h"
+#include "seal/transit.h"
 #include "sys/system.h"
 
 const struct engine *const registry_engines[] = {
@@ -31,9 +34,19 @@ const struct storage_driver *registry_storage(struct str type)
         { "inmem", &storage_inmem },
         { "inmem_ha", &storage_inmem },
         { "lmdb", &storage_lmdb },
+        { "raft", &storage_raft },
     };
     for (size_t i = 0; i < ARRAY_LEN(drivers); i++)
         if (str_is(type, drivers[i].type))
             return drivers[i].driver;
+    return NULL;
+}
+
+const struct seal_kind *registry_seal(struct str type)
+{
+    static const struct seal_kind *const kinds[] = { &seal_static_key, &seal_transit };
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (str_is(type, kinds[i]->type))
+            return kinds[i];
     return NULL;
 }

@@ -110,6 +110,11 @@ static void print_row(const char *name, const char *value)
     printf("%24s: %s\n", name, value);
 }
 
+static void print_seal_row(void *ctx, const char *name, struct str value)
+{
+    printf("%24s: " STR_FMT "\n", name, STR_ARG(value));
+}
+
 /* Where a cluster's members would meet: the next port unless told. */
 static struct str cluster_address(const struct config_listener *l, struct str address,
                                   struct arena *a)
@@ -143,18 +148,24 @@ static void tell_listener(const struct config_listener *l, size_t i, struct str 
     print_row(name, row.p);
 }
 
-static void tell_configuration(const struct config *c, const struct assembly *s, struct arena *a)
+static void tell_configuration(const struct config *c, const struct assembly *s, bool recovery,
+                               struct arena *a)
 {
     printf("==> Vault server configuration:\n\n");
+    assemble_describe_seals(s, a, print_seal_row, NULL);
     if (c->api_addr.n > 0)
         print_row("Api Address", c->api_addr.p);
+    if (assemble_cluster_address(s).n > 0)
+        print_row("Cluster Address", assemble_cluster_address(s).p);
     for (size_t i = 0; i < c->n_listeners; i++)
         tell_listener(&c->listeners[i], i, assemble_address(s, i), a);
     print_row("Log Level", log_level_name(c->log_level));
     print_row("Mlock", c->disable_mlock ? "supported: true, enabled: false"
                                         : "supported: true, enabled: true");
-    print_row("Recovery Mode", "false");
-    print_row("Storage", c->storage.type.p);
+    print_row("Recovery Mode", recovery ? "true" : "false");
+    bool ha = assemble_cluster_address(s).n > 0;
+    print_row("Storage", ha ? arena_printf(a, "%s (HA available)", c->storage.type.p).p
+                            : c->storage.type.p);
     print_row("Version", "Vault v" VERSION_FULL);
     printf("\n==> Vault server started! Log data will stream in below:\n\n");
     fflush(stdout);
@@ -212,10 +223,10 @@ static int run(const struct options *o, struct config *c, struct arena *a, struc
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
-    TRY(assemble(c, &s, err));
+    TRY(assemble(c, o->recovery, &s, err));
     int result = write_pid(c, err);
     if (result == 0)
-        tell_configuration(c, s, a);
+        tell_configuration(c, s, o->recovery, a);
     if (result == 0 && o->dev)
         result = dev_start(s, o, err);
     if (result == 0) {

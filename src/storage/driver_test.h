@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "storage/driver.h"
+#include "storage/lmdb_state.h"
 
 /* A driver under test and what is known of it. */
 struct kind {
@@ -24,10 +25,25 @@ struct kind {
     bool snapshots; /* a page of a listing is of one moment */
 };
 
+/* The state store, opened as if it were a driver. */
+static inline int open_state(const struct storage_option *options, size_t n, struct storage **out,
+                             struct err *err)
+{
+    char file[4096] = "";
+    for (size_t i = 0; i < n; i++)
+        if (str_is(options[i].name, "path") && options[i].value.n > 0)
+            snprintf(file, sizeof file, STR_FMT "/vault.db", STR_ARG(options[i].value));
+    struct lmdb_state_options o = { .file = str_of(file), .log_retention = 100 };
+    return lmdb_state_open(&o, out, err);
+}
+
+static const struct storage_driver state_driver = { "lmdb_state", open_state };
+
 static const struct kind kinds[] = {
     { &storage_inmem, false, true, true },
     { &storage_file, true, false, false },
     { &storage_lmdb, true, true, true },
+    { &state_driver, true, true, true },
 };
 
 struct rig {

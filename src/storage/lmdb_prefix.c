@@ -30,6 +30,11 @@ size_t lmdb_prefix_length(struct str key)
     return starts_with_uuid(str_from(key, n)) ? n + UUID_N + 1 : n;
 }
 
+bool lmdb_prefix_is_inner(struct str prefix)
+{
+    return prefix.n > 2 * (UUID_N + 1);
+}
+
 int lmdb_prefix_find(const struct lmdb_prefix_tables *t, MDB_txn *txn, struct str prefix,
                      char number[LMDB_PREFIX_N])
 {

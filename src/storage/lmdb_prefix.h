@@ -26,6 +26,9 @@ struct lmdb_prefix_room {
 /* How many bytes of ${key} are a prefix that is kept apart; 0: none. */
 size_t lmdb_prefix_length(struct str key);
 
+/* Has this prefix two uuids? It may lie within one that has the first of them alone. */
+bool lmdb_prefix_is_inner(struct str prefix);
+
 /*
  * Find the number of ${prefix}, or (make) give it one, in a write transaction that goes on to put
  * a key there. An LMDB code: MDB_NOTFOUND too.

@@ -5,7 +5,12 @@
 
 static const int64_t SECOND = 1000000000;
 
-#define BACKUP STR("core/unseal-keys-backup")
+/* Which of the two a path means. */
+static struct str backup_key(const struct request *req)
+{
+    return str_is(req->rel, "rekey/recovery-key-backup") ? STR("core/recovery-keys-backup")
+                                                          : STR("core/unseal-keys-backup");
+}
 
 int key_status_read(struct request *req, struct response *resp)
 {
@@ -88,7 +93,7 @@ int rekey_backup_read(struct request *req, struct response *resp)
 {
     AUTO(buf_free) struct buf text = { 0 };
     struct json *o;
-    int found = storage_get(active_of(req)->settings->physical, BACKUP, &text, &req->err);
+    int found = storage_get(active_of(req)->settings->physical, backup_key(req), &text, &req->err);
     if (found < 0)
         return -1;
     if (found == 0)
@@ -103,5 +108,5 @@ int rekey_backup_read(struct request *req, struct response *resp)
 
 int rekey_backup_delete(struct request *req, struct response *resp)
 {
-    return storage_delete(active_of(req)->settings->physical, BACKUP, &req->err) < 0 ? -1 : 1;
+    return storage_delete(active_of(req)->settings->physical, backup_key(req), &req->err) < 0 ? -1 : 1;
 }

@@ -90,6 +90,24 @@ static const struct field rotate_fields[] = {
     { "interval", FIELD_SECONDS, NULL, "Time after which the key is rotated." },
 };
 
+static const struct field raft_fields[] = {
+    { "server_id", FIELD_STRING, NULL, "Node id of the member." },
+    { "answer", FIELD_STRING, NULL, "What the challenge opened to, base64." },
+    { "cluster_addr", FIELD_STRING, NULL, "host:port at which the other members reach the node." },
+    { "non_voter", FIELD_BOOL, NULL, "Let it have a copy of the data, but no vote." },
+};
+
+static const struct field autopilot_fields[] = {
+    { "cleanup_dead_servers", FIELD_BOOL, NULL, "Remove servers that are dead." },
+    { "last_contact_threshold", FIELD_SECONDS, NULL, "Silence after which one is unhealthy." },
+    { "dead_server_last_contact_threshold", FIELD_SECONDS, NULL,
+      "Silence after which one is dead." },
+    { "max_trailing_logs", FIELD_INT, NULL, "Entries behind the leader that are still healthy." },
+    { "min_quorum", FIELD_INT, NULL, "Voters that must remain when a dead one is removed." },
+    { "server_stabilization_time", FIELD_SECONDS, NULL,
+      "How long one must be healthy to count as stable." },
+};
+
 static const struct route routes[] = {
     { "mounts", .read = mounts_read, .summary = "List the secrets engines." },
     { "mounts/{path:+}", FIELDS(mount_fields), .read = mount_read, .write = mount_write,
@@ -161,6 +179,8 @@ static const struct route routes[] = {
 
     { "rekey/backup", .read = rekey_backup_read, .del = rekey_backup_delete,
       .summary = "The PGP-encrypted shares of the last rekey." },
+    { "rekey/recovery-key-backup", .read = rekey_backup_read, .del = rekey_backup_delete,
+      .summary = "The PGP-encrypted shares of the last rekey of the recovery key." },
 
     { "audit", .flags = ROUTE_SUDO, .read = audits_read, .summary = "List the audit devices." },
     { "audit/{path:+}", FIELDS(audit_fields), ROUTE_SUDO, .write = audit_write,
@@ -197,9 +217,33 @@ static const struct route routes[] = {
     { "internal/specs/openapi", .flags = ROUTE_NO_TOKEN, .read = openapi_read,
       .summary = "This API as an OpenAPI document." },
 
+    { "storage/raft/configuration", .flags = ROUTE_ACTIVE, .read = raft_configuration_read,
+      .summary = "The members of the cluster." },
+    { "storage/raft/bootstrap/challenge", FIELDS(raft_fields), ROUTE_NO_TOKEN,
+      .write = raft_challenge_write, .summary = "For a node that wants to join." },
+    { "storage/raft/bootstrap/answer", FIELDS(raft_fields), ROUTE_NO_TOKEN,
+      .write = raft_answer_write, .summary = "For a node that wants to join." },
+    { "storage/raft/remove-peer", FIELDS(raft_fields), .write = raft_remove_peer_write,
+      .summary = "Remove a member from the cluster." },
+    { "storage/raft/promote", FIELDS(raft_fields), .write = raft_promote_write,
+      .summary = "Make a member a voter." },
+    { "storage/raft/demote", FIELDS(raft_fields), .write = raft_demote_write,
+      .summary = "Take a member's vote away." },
+    { "storage/raft/autopilot/state", .flags = ROUTE_ACTIVE, .read = autopilot_state_read,
+      .summary = "The members' health." },
+    { "storage/raft/autopilot/configuration", FIELDS(autopilot_fields), ROUTE_ACTIVE,
+      .read = autopilot_config_read, .write = autopilot_config_write,
+      .summary = "Who counts as healthy, and what becomes of the dead." },
+    { "ha-status", .flags = ROUTE_ACTIVE, .read = ha_status_read,
+      .summary = "The nodes of the cluster." },
+
     /* Answered by api/ outside the pipeline; here for their sudo and their help. */
     { "seal", .flags = ROUTE_SUDO, .summary = "Seal the server." },
     { "monitor", .summary = "The log, line by line, while the connection lasts." },
+    { "storage/raft/snapshot", .flags = ROUTE_SUDO,
+      .summary = "The whole store as an archive; or put one in its place." },
+    { "storage/raft/snapshot-force", .flags = ROUTE_SUDO,
+      .summary = "Put an archive in the store's place, whoever's it was." },
     { "step-down", .flags = ROUTE_SUDO, .summary = "Give up being the active node." },
 };
 

@@ -43,5 +43,9 @@ route_fn openapi_read;
 route_fn metrics_read;
 route_fn cors_read, cors_write, cors_delete;                                     /* browser.c */
 route_fn ui_headers_list, ui_header_read, ui_header_write, ui_header_delete;     /* browser.c */
+route_fn raft_configuration_read, raft_remove_peer_write, raft_promote_write;    /* raft.c */
+route_fn raft_demote_write, raft_challenge_write, raft_answer_write;             /* raft.c */
+route_fn autopilot_config_read, autopilot_config_write, autopilot_state_read;    /* raft.c */
+route_fn ha_status_read;                                                         /* raft.c */
 
 #endif

@@ -4,7 +4,7 @@
  *
  * On disk below ${path}:  vault.db       the LMDB store (state, and up to which entry)
  *                         raft/raft.db   term and vote
- *                         raft/*.log     segments of the log
+ *                         raft/….log     segments of the log
  *                         raft/snapshots what is being received
  *                         raft/node_id   the id, when none is configured
  *                         raft/peers.json  read once at a start: the members after a lost quorum

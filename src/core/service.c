@@ -1,0 +1,582 @@
+/* Active, standby, or turning from one into the other, as the contest for leadership has it. */
+#include "core/service.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/epoch.h"
+#include "base/log.h"
+#include "core/advert.h"
+#include "core/cluster_keys.h"
+#include "core/forget.h"
+#include "core/lifecycle.h"
+#include "core/start.h"
+
+static const struct log lg = { "core" };
+
+enum { RETRY_MS = 500, SETTLE_LOG_MS = 1000 };
+
+struct service {
+    const struct core_settings *settings;
+    struct lifecycle *lifecycle;
+    struct barrier *barrier;
+    struct ha *ha; /* NULL: no others */
+    _Atomic(struct active *) on;
+    _Atomic int mode;
+    _Atomic uint64_t lives;
+    _Atomic int64_t since_ns;
+
+    pthread_mutex_t turn; /* one change of mode at a time; never held by an event of the storage */
+
+    pthread_mutex_t mu;
+    pthread_cond_t changed; /* broadcast: anything below, and the mode */
+    bool running, ending;    /* under mu */
+    bool asked;              /* the contest has news */
+    bool missed;             /* keys changed while turning: what was built may be stale */
+    bool replaced;           /* the active node's whole store is another one */
+    bool broken;             /* the barrier's keys do not open the store any more */
+    int64_t renew_ns;        /* when this node's certificate is to be made anew; monotonic */
+    struct advert advert;    /* of the active node */
+    pthread_t thread;
+};
+
+int service_new(const struct core_settings *settings, struct lifecycle *l, struct barrier *barrier,
+                struct service **out, struct err *err)
+{
+    pthread_condattr_t clock;
+    struct service *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    s->settings = settings;
+    s->lifecycle = l;
+    s->barrier = barrier;
+    s->ha = settings->ha;
+    pthread_mutex_init(&s->turn, NULL);
+    pthread_mutex_init(&s->mu, NULL);
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->changed, &clock);
+    pthread_condattr_destroy(&clock);
+    *out = s;
+    return 0;
+}
+
+void service_free(struct service *s)
+{
+    if (s == NULL)
+        return;
+    service_stop(s);
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->mu);
+    pthread_mutex_destroy(&s->turn);
+    free(s);
+}
+
+const struct active *service_active(struct service *s)
+{
+    return atomic_load(&s->on);
+}
+
+enum service_mode service_mode(struct service *s)
+{
+    return (enum service_mode)atomic_load(&s->mode);
+}
+
+uint64_t service_lives(struct service *s)
+{
+    return atomic_load(&s->lives);
+}
+
+int64_t service_active_since_ns(struct service *s)
+{
+    return service_mode(s) == SERVICE_ACTIVE ? atomic_load(&s->since_ns) : 0;
+}
+
+static int64_t monotonic_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static struct timespec at(int64_t mono_ns)
+{
+    return (struct timespec){ mono_ns / 1000000000, mono_ns % 1000000000 };
+}
+
+/* ---- what serves ---- */
+
+static int build(struct service *s, bool standby, struct active **out, struct err *err)
+{
+    return start_all(&(struct start_parts){ s->settings, s->lifecycle, s->barrier, standby }, out,
+                     err);
+}
+
+/* Let requests see ${on} (may be NULL) and ${mode} from now on; what was there is returned. */
+static struct active *show(struct service *s, struct active *on, enum service_mode mode)
+{
+    pthread_mutex_lock(&s->mu);
+    struct active *old = atomic_exchange(&s->on, on);
+    atomic_store(&s->mode, mode);
+    if (mode == SERVICE_ACTIVE) {
+        atomic_fetch_add(&s->lives, 1);
+        atomic_store(&s->since_ns, clock_now_ns(s->settings->clock));
+    }
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->mu);
+    return old;
+}
+
+/* Nobody finds ${old} any more: let the requests that still use it end, then undo it. */
+static void retire(struct active *old)
+{
+    if (old == NULL)
+        return;
+    epoch_wait();
+    stop_all(old);
+}
+
+/* What a standby reads with.  That it cannot is no reason to stop: the active node serves all. */
+static struct active *build_standby(struct service *s)
+{
+    struct err err = { 0 };
+    struct active *on = NULL;
+    if (build(s, true, &on, &err) < 0) {
+        LOG(&lg, WARN, "standby cannot read yet, requests go to the active node: error=%s",
+            err.msg);
+        return NULL;
+    }
+    return on;
+}
+
+/* ---- certificates of this node ---- */
+
+static void use_cluster_keys(struct service *s)
+{
+    AUTO(buf_free) struct buf text = { 0 };
+    struct err err = { 0 };
+    if (s->settings->creds == NULL)
+        return;
+    int found = cluster_keys_read(barrier_storage(s->barrier), &text, &err);
+    if (found > 0)
+        found = cluster_keys_use(buf_str(&text), s->settings->node_id,
+                                 clock_now_s(s->settings->clock), s->settings->creds, &err);
+    if (found < 0)
+        LOG(&lg, ERROR, "failed to make this node's cluster certificate: error=%s", err.msg);
+    pthread_mutex_lock(&s->mu);
+    s->renew_ns = monotonic_ns() + (int64_t)CLUSTER_KEYS_RENEW_S * 1000000000;
+    pthread_mutex_unlock(&s->mu);
+}
+
+/* The active node sees to it that there is an authority, and that it does not grow old. */
+static void keep_cluster_keys(struct service *s)
+{
+    struct err err = { 0 };
+    if (s->settings->creds == NULL)
+        return;
+    int written = cluster_keys_keep(barrier_storage(s->barrier), clock_now_s(s->settings->clock),
+                                    &err);
+    if (written < 0)
+        LOG(&lg, ERROR, "failed to keep the cluster's certificates: error=%s", err.msg);
+    if (written > 0)
+        use_cluster_keys(s);
+}
+
+/* ---- who is active, for clients ---- */
+
+static void read_advert(struct service *s)
+{
+    struct advert found = { 0 };
+    struct err err = { 0 };
+    if (advert_read(barrier_storage(s->barrier), &found, &err) < 0)
+        LOG(&lg, DEBUG, "the active node's addresses are not known: error=%s", err.msg);
+    pthread_mutex_lock(&s->mu);
+    s->advert = found;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->mu);
+}
+
+static void write_advert(struct service *s)
+{
+    const struct core_settings *c = s->settings;
+    struct advert mine = { 0 };
+    struct err err = { 0 };
+    advert_fill(&mine, c->node_id, c->api_addr, c->cluster_addr);
+    pthread_mutex_lock(&s->mu);
+    s->advert = mine;
+    pthread_mutex_unlock(&s->mu);
+    if (advert_write(barrier_storage(s->barrier), &mine, &err) < 0)
+        LOG(&lg, WARN, "failed to write this node's addresses for the others: error=%s", err.msg);
+}
+
+/* ---- turning ---- */
+
+static int become_active(struct service *s, struct err *err)
+{
+    struct active *on = NULL;
+    int64_t began = monotonic_ns();
+    TRY(s->ha->ops->settle(s->ha, err));
+    TRY(barrier_follow(s->barrier, err));
+    TRY(lifecycle_before_active(s->lifecycle, err));
+    TRY(build(s, false, &on, err));
+    retire(show(s, on, SERVICE_ACTIVE));
+    LOG(&lg, INFO, "post-unseal setup complete, this node is active: ms=%lld",
+        (long long)((monotonic_ns() - began) / 1000000));
+    lifecycle_became_active(s->lifecycle);
+    write_advert(s);
+    keep_cluster_keys(s);
+    return 0;
+}
+
+/* Built from the store as it was; what changed meanwhile is taken in before anybody reads. */
+static void become_standby(struct service *s)
+{
+    retire(show(s, NULL, SERVICE_TURNING));
+    for (bool again = true; again;) {
+        pthread_mutex_lock(&s->mu);
+        s->missed = false;
+        pthread_mutex_unlock(&s->mu);
+        struct err err = { 0 };
+        if (barrier_follow(s->barrier, &err) < 0)
+            LOG(&lg, WARN, "failed to follow the keyring: error=%s", err.msg);
+        struct active *on = build_standby(s);
+        pthread_mutex_lock(&s->mu);
+        again = s->missed;
+        if (!again) {
+            atomic_store(&s->on, on);
+            atomic_store(&s->mode, SERVICE_STANDBY);
+            pthread_cond_broadcast(&s->changed);
+        }
+        pthread_mutex_unlock(&s->mu);
+        if (again)
+            stop_all(on);
+    }
+    read_advert(s);
+    LOG(&lg, INFO, "this node is a standby");
+}
+
+/* The active node's store was replaced by a restore. */
+static void take_in_restore(struct service *s)
+{
+    struct err err = { 0 };
+    struct active *on = NULL;
+    retire(show(s, NULL, SERVICE_TURNING));
+    int result = barrier_follow(s->barrier, &err);
+    bool foreign = result < 0;
+    if (result == 0 || result == 1)
+        result = build(s, false, &on, &err);
+    if (result < 0)
+        LOG(&lg, ERROR, "failed to take in the restored store: error=%s", err.msg);
+    if (!foreign && result >= 0)
+        show(s, on, SERVICE_ACTIVE);
+    pthread_mutex_lock(&s->mu);
+    s->replaced = false;
+    s->broken = foreign || result < 0;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->mu);
+    if (foreign || result < 0)
+        return;
+    write_advert(s);
+    keep_cluster_keys(s);
+    use_cluster_keys(s);
+}
+
+static void *seal_apart(void *ctx)
+{
+    struct err err = { 0 };
+    LOG(&lg, ERROR, "the store is sealed with other keys now: unseal with those that it was "
+                    "sealed with");
+    if (lifecycle_seal(ctx, &err) < 0)
+        LOG(&lg, ERROR, "failed to seal: error=%s", err.msg);
+    return NULL;
+}
+
+/* Sealing waits for this thread: it is done by another one. */
+static void seal_soon(struct service *s)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, seal_apart, s->lifecycle) == 0)
+        pthread_detach(thread);
+}
+
+/* As the contest stands now. -1: try again soon. */
+static int follow_contest(struct service *s)
+{
+    struct ha_leader leader;
+    struct err err = { 0 };
+    int result = 0;
+    s->ha->ops->leader(s->ha, &leader);
+    bool leads = leader.known && leader.self;
+    pthread_mutex_lock(&s->turn);
+    enum service_mode mode = service_mode(s);
+    if (leads && mode != SERVICE_ACTIVE)
+        result = become_active(s, &err);
+    else if (!leads && mode != SERVICE_STANDBY)
+        become_standby(s);
+    pthread_mutex_unlock(&s->turn);
+    if (result < 0)
+        LOG(&lg, WARN, "failed to become active: error=%s", err.msg);
+    return result;
+}
+
+static void *follow(void *ctx)
+{
+    struct service *s = ctx;
+    int64_t retry_ns = INT64_MAX;
+    pthread_mutex_lock(&s->mu);
+    while (!s->ending) {
+        int64_t now = monotonic_ns();
+        bool renew = now >= s->renew_ns, retry = now >= retry_ns;
+        if (s->broken) {
+            s->broken = false;
+            seal_soon(s);
+        } else if (s->replaced && service_mode(s) == SERVICE_ACTIVE) {
+            pthread_mutex_unlock(&s->mu);
+            pthread_mutex_lock(&s->turn);
+            take_in_restore(s);
+            pthread_mutex_unlock(&s->turn);
+            pthread_mutex_lock(&s->mu);
+        } else if (s->asked || retry) {
+            s->asked = false;
+            pthread_mutex_unlock(&s->mu);
+            retry_ns = follow_contest(s) < 0 ? monotonic_ns() + (int64_t)RETRY_MS * 1000000
+                                             : INT64_MAX;
+            pthread_mutex_lock(&s->mu);
+        } else if (renew) {
+            pthread_mutex_unlock(&s->mu);
+            if (service_mode(s) == SERVICE_ACTIVE)
+                keep_cluster_keys(s);
+            use_cluster_keys(s);
+            pthread_mutex_lock(&s->mu);
+        } else {
+            struct timespec until = at(retry_ns < s->renew_ns ? retry_ns : s->renew_ns);
+            pthread_cond_timedwait(&s->changed, &s->mu, &until);
+        }
+    }
+    pthread_mutex_unlock(&s->mu);
+    return NULL;
+}
+
+/* ---- events of the storage ---- */
+
+static void on_role_changed(void *ctx)
+{
+    struct service *s = ctx;
+    pthread_mutex_lock(&s->mu);
+    s->asked = true;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->mu);
+}
+
+/* Make anew what a standby reads with, unless it is none any more. */
+static void rebuild_standby(struct service *s)
+{
+    struct active *on = build_standby(s), *old = NULL;
+    pthread_mutex_lock(&s->mu);
+    if (service_mode(s) == SERVICE_STANDBY) {
+        old = atomic_exchange(&s->on, on);
+    } else {
+        s->missed = true;
+        old = on; /* nobody saw it */
+    }
+    pthread_mutex_unlock(&s->mu);
+    retire(old);
+}
+
+static void follow_keyring(struct service *s)
+{
+    struct err err = { 0 };
+    if (barrier_follow(s->barrier, &err) >= 0)
+        return;
+    LOG(&lg, ERROR, "failed to follow the keyring: error=%s", err.msg);
+    pthread_mutex_lock(&s->mu);
+    s->broken = err.code == ERR_DENIED || err.code == ERR_CORRUPT;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->mu);
+}
+
+static void take_in(struct service *s, unsigned more)
+{
+    if (more & FORGET_KEYRING)
+        follow_keyring(s);
+    if (more & FORGET_ALL)
+        rebuild_standby(s);
+    if (more & FORGET_LEADER)
+        read_advert(s);
+    if (more & FORGET_LINKS)
+        use_cluster_keys(s);
+}
+
+static void on_keys_changed(void *ctx, const struct str *keys, size_t n)
+{
+    struct service *s = ctx;
+    unsigned more = 0;
+    epoch_enter();
+    pthread_mutex_lock(&s->mu);
+    enum service_mode mode = service_mode(s);
+    if (mode == SERVICE_STANDBY)
+        more = forget_keys(atomic_load(&s->on), keys, n);
+    else
+        s->missed = true;
+    pthread_mutex_unlock(&s->mu);
+    epoch_leave();
+    take_in(s, more);
+}
+
+static void on_store_replaced(void *ctx)
+{
+    struct service *s = ctx;
+    pthread_mutex_lock(&s->mu);
+    enum service_mode mode = service_mode(s);
+    s->missed = true;
+    if (mode == SERVICE_ACTIVE) {
+        s->replaced = true;
+        pthread_cond_broadcast(&s->changed);
+    }
+    pthread_mutex_unlock(&s->mu);
+    if (mode == SERVICE_STANDBY)
+        take_in(s, FORGET_KEYRING | FORGET_ALL | FORGET_LEADER | FORGET_LINKS);
+}
+
+/* ---- start and stop ---- */
+
+static int start_alone(struct service *s, struct err *err)
+{
+    struct active *on = NULL;
+    TRY(lifecycle_before_active(s->lifecycle, err));
+    TRY(build(s, false, &on, err));
+    show(s, on, SERVICE_ACTIVE);
+    lifecycle_became_active(s->lifecycle);
+    return 0;
+}
+
+static int start_contest(struct service *s, struct err *err)
+{
+    struct ha_events events = { s, on_role_changed, on_keys_changed, on_store_replaced };
+    use_cluster_keys(s);
+    show(s, build_standby(s), SERVICE_STANDBY);
+    read_advert(s);
+    s->ending = s->missed = s->replaced = s->broken = false;
+    s->asked = true;
+    if (s->ha->ops->start(s->ha, &events, err) < 0) {
+        retire(show(s, NULL, SERVICE_OFF));
+        return -1;
+    }
+    int rc = pthread_create(&s->thread, NULL, follow, s);
+    s->running = rc == 0;
+    if (rc == 0)
+        return 0;
+    s->ha->ops->stop(s->ha);
+    retire(show(s, NULL, SERVICE_OFF));
+    return err_set(err, ERR_NOMEM, "no thread to follow the cluster");
+}
+
+int service_start(struct service *s, struct err *err)
+{
+    return s->ha == NULL ? start_alone(s, err) : start_contest(s, err);
+}
+
+void service_stop(struct service *s)
+{
+    pthread_mutex_lock(&s->mu);
+    bool running = s->running;
+    s->ending = true;
+    s->running = false;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->mu);
+    if (running) {
+        pthread_join(s->thread, NULL);
+        s->ha->ops->stop(s->ha);
+    }
+    retire(show(s, NULL, SERVICE_OFF));
+    if (s->settings->creds != NULL)
+        (void)!link_creds_set(s->settings->creds, NULL, NULL);
+}
+
+/* ---- for requests ---- */
+
+static int leader_now(struct service *s, struct service_leader *out, uint64_t *term)
+{
+    struct ha_leader leader = { 0 };
+    *out = (struct service_leader){ 0 };
+    if (s->ha != NULL)
+        s->ha->ops->leader(s->ha, &leader);
+    *term = leader.term;
+    bool known = s->ha == NULL ? service_mode(s) == SERVICE_ACTIVE : leader.known;
+    if (!known)
+        return 0;
+    pthread_mutex_lock(&s->mu);
+    out->self = s->ha == NULL || leader.self;
+    memcpy(out->cluster_addr, leader.cluster_addr, sizeof out->cluster_addr);
+    /* What was written may be an earlier leader's. */
+    if (strcmp(s->advert.id, leader.id) == 0)
+        memcpy(out->api_addr, s->advert.api_addr, sizeof out->api_addr);
+    pthread_mutex_unlock(&s->mu);
+    return 1;
+}
+
+int service_leader(struct service *s, struct service_leader *out)
+{
+    uint64_t term;
+    return leader_now(s, out, &term);
+}
+
+int service_wait_leader(struct service *s, int ms, uint64_t after, struct service_leader *out,
+                        uint64_t *term, struct err *err)
+{
+    int64_t until_ns = monotonic_ns() + (int64_t)ms * 1000000;
+    struct timespec until = at(until_ns);
+    for (;;) {
+        int known = leader_now(s, out, term);
+        enum service_mode mode = service_mode(s);
+        if (mode == SERVICE_OFF)
+            return err_set(err, ERR_SEALED, "Vault is sealed");
+        if (known > 0 && (out->self ? mode == SERVICE_ACTIVE : *term > after))
+            return 0;
+        pthread_mutex_lock(&s->mu);
+        int rc = service_mode(s) == mode ? pthread_cond_timedwait(&s->changed, &s->mu, &until) : 0;
+        pthread_mutex_unlock(&s->mu);
+        if (rc == ETIMEDOUT)
+            return err_set(err, ERR_STANDBY,
+                           "local node not active but active cluster node not found");
+    }
+}
+
+int service_step_down(struct service *s, struct err *err)
+{
+    struct err why = { 0 };
+    if (s->ha == NULL)
+        return 0;
+    pthread_mutex_lock(&s->turn);
+    if (service_mode(s) != SERVICE_ACTIVE) {
+        pthread_mutex_unlock(&s->turn);
+        return err_set(err, ERR_STANDBY, "node is not active");
+    }
+    struct active *on = show(s, NULL, SERVICE_TURNING);
+    epoch_wait(); /* what is in flight is finished by this node */
+    int result = s->ha->ops->step_down(s->ha, &why);
+    if (result < 0) {
+        show(s, on, SERVICE_ACTIVE);
+    } else {
+        stop_all(on);
+        become_standby(s);
+    }
+    pthread_mutex_unlock(&s->turn);
+    on_role_changed(s);
+    if (result < 0 && why.code != ERR_UNSUPPORTED)
+        return err_set(err, why.code, "failed to step down: %s", why.msg);
+    return 0;
+}
+
+int service_settle_restore(struct service *s, struct err *err)
+{
+    pthread_mutex_lock(&s->mu);
+    while (s->replaced && !s->ending)
+        pthread_cond_wait(&s->changed, &s->mu);
+    bool sealed = s->ending || service_mode(s) == SERVICE_OFF || s->broken;
+    pthread_mutex_unlock(&s->mu);
+    return sealed ? err_set(err, ERR_SEALED, "Vault is sealed") : 0;
+}

@@ -1,0 +1,263 @@
+/* Storage "raft" and its cluster port. */
+#include "server/cluster.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "codec/json.h"
+#include "core/join.h"
+
+static const struct log lg = { "core.cluster-listener" };
+
+struct cluster {
+    const struct config *config;
+    struct arena *arena;
+    struct raftstore *raft;
+    struct link_creds *creds;
+    struct forwarder *forwarder;
+    struct str api_addr, cluster_addr; /* URL; host:port */
+    const char *spool_dir;
+};
+
+/* ---- addresses ---- */
+
+struct str cluster_host_port(struct str addr)
+{
+    static const char *const schemes[] = { "https://", "http://" };
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
+        if (str_starts(addr, str_of(schemes[i])))
+            addr = str_from(addr, strlen(schemes[i]));
+    ptrdiff_t slash = str_find_byte(addr, '/');
+    if (slash >= 0)
+        addr = str_head(addr, (size_t)slash);
+    return addr;
+}
+
+static struct str next_port(struct arena *a, struct str addr)
+{
+    int64_t port;
+    ptrdiff_t colon = str_rfind_byte(addr, ':');
+    if (colon < 0 || !str_to_i64(str_from(addr, (size_t)colon + 1), &port))
+        return STR("");
+    return arena_printf(a, STR_FMT ":%lld", STR_ARG(str_head(addr, (size_t)colon)),
+                        (long long)port + 1);
+}
+
+/* Everybody's address is nobody's. */
+static bool is_wildcard(struct str addr)
+{
+    return str_starts(addr, STR("0.0.0.0:")) || str_starts(addr, STR("[::]:"))
+           || str_starts(addr, STR(":"));
+}
+
+static const struct config_listener *first_tcp(const struct config *config)
+{
+    for (size_t i = 0; i < config->n_listeners; i++)
+        if (config->listeners[i].type == CONFIG_TCP)
+            return &config->listeners[i];
+    return NULL;
+}
+
+static struct str listener_cluster_addr(struct arena *a, const struct config_listener *l)
+{
+    return l->cluster_address.n > 0 ? l->cluster_address : next_port(a, l->address);
+}
+
+static int find_addresses(struct cluster *c, struct err *err)
+{
+    const struct config *config = c->config;
+    const struct config_listener *l = first_tcp(config);
+    c->api_addr = config->api_addr;
+    if (c->api_addr.n == 0 && l != NULL && !is_wildcard(l->address))
+        c->api_addr = arena_printf(c->arena, "%s://" STR_FMT, l->tls_disable ? "http" : "https",
+                                   STR_ARG(l->address));
+    c->cluster_addr = cluster_host_port(config->cluster_addr);
+    if (config->cluster_addr.n == 0 && l != NULL && !is_wildcard(listener_cluster_addr(c->arena, l)))
+        c->cluster_addr = listener_cluster_addr(c->arena, l);
+    if (c->cluster_addr.n == 0 && c->api_addr.n > 0)
+        c->cluster_addr = next_port(c->arena, cluster_host_port(c->api_addr));
+    TRY(arena_check(c->arena, err));
+    if (c->cluster_addr.n == 0 || str_rfind_byte(c->cluster_addr, ':') < 0)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "Cluster address must be set when using raft storage: cluster_addr = "
+                       "\"https://HOST:PORT\", by which the other nodes reach this one");
+    return 0;
+}
+
+/* ---- life ---- */
+
+static int make_spool_dir(struct cluster *c, struct err *err)
+{
+    struct str path = config_option(c->config->storage.options, c->config->storage.n_options,
+                                    "path");
+    struct str dir = arena_printf(c->arena, STR_FMT "/raft/snapshots", STR_ARG(path));
+    TRY(arena_check(c->arena, err));
+    c->spool_dir = dir.p;
+    return 0;
+}
+
+static int fill(struct cluster *c, struct err *err)
+{
+    TRY(find_addresses(c, err));
+    TRY(make_spool_dir(c, err));
+    TRY(link_creds_new(&c->creds, err));
+    TRY(forwarder_new(c->creds, &c->forwarder, err));
+    return raftstore_set_network(c->raft, c->creds, c->cluster_addr, err);
+}
+
+int cluster_new(const struct config *config, struct arena *a, struct storage *physical,
+                struct cluster **out, struct err *err)
+{
+    *out = NULL;
+    struct raftstore *raft = raftstore_of(physical);
+    if (raft == NULL)
+        return 0;
+    struct cluster *c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    *c = (struct cluster){ .config = config, .arena = a, .raft = raft };
+    if (fill(c, err) < 0) {
+        cluster_free(c);
+        return -1;
+    }
+    *out = c;
+    return 0;
+}
+
+void cluster_free(struct cluster *c)
+{
+    if (c == NULL)
+        return;
+    forwarder_free(c->forwarder);
+    link_creds_free(c->creds);
+    free(c);
+}
+
+void cluster_fill(struct cluster *c, struct core_settings *core)
+{
+    if (c == NULL)
+        return;
+    core->ha = raftstore_ha(c->raft);
+    core->raft = c->raft;
+    core->creds = c->creds;
+    core->node_id = raftstore_node_id(c->raft);
+    core->api_addr = c->api_addr;
+    core->cluster_addr = c->cluster_addr;
+    core->spool_dir = c->spool_dir;
+    core->forward_reads = c->config->disable_performance_standby;
+}
+
+struct forwarder *cluster_forwarder(struct cluster *c)
+{
+    return c == NULL ? NULL : c->forwarder;
+}
+
+struct str cluster_shown_addr(const struct cluster *c)
+{
+    return c == NULL ? STR("") : arena_printf(c->arena, "https://" STR_FMT,
+                                              STR_ARG(c->cluster_addr));
+}
+
+/* ---- ports ---- */
+
+static void take_over(void *ctx, struct str alpn, struct link *link)
+{
+    struct cluster *c = ctx;
+    raftstore_accept(c->raft, link);
+}
+
+static bool is_restore(struct str method, struct str path)
+{
+    return (str_is(method, "POST") || str_is(method, "PUT"))
+           && (str_is(path, "/v1/sys/storage/raft/snapshot")
+               || str_is(path, "/v1/sys/storage/raft/snapshot-force"));
+}
+
+void cluster_spool(struct cluster *c, struct http_listener_config *listener)
+{
+    if (c == NULL)
+        return;
+    listener->spools = is_restore;
+    listener->spool_dir = c->spool_dir;
+}
+
+int cluster_listen(struct cluster *c, struct http_server *http, const struct api_listener *rules,
+                   struct err *err)
+{
+    static const char *const others[] = { RAFTSTORE_ALPN, NULL };
+    if (c == NULL)
+        return 0;
+    for (size_t i = 0; i < c->config->n_listeners; i++) {
+        const struct config_listener *l = &c->config->listeners[i];
+        const struct http_listener *opened;
+        if (l->type != CONFIG_TCP)
+            continue;
+        struct http_listener_config config = {
+            .address = listener_cluster_addr(c->arena, l),
+            .max_body_bytes = SIZE_MAX, /* the node that took the request has looked at it */
+            .user = (void *)rules,
+            .creds = c->creds,
+            .forward_alpn = FORWARDER_ALPN,
+            .other_alpn = others,
+            .takeover = take_over,
+            .takeover_ctx = c,
+        };
+        cluster_spool(c, &config);
+        TRY(arena_check(c->arena, err));
+        if (http_listen(http, &config, &opened, err) < 0)
+            return err_prefix(err, "cluster address");
+        LOG(&lg, INFO, "serving cluster requests: listen_address=" STR_FMT,
+            STR_ARG(http_listener_address(opened)));
+    }
+    return 0;
+}
+
+/* ---- retry_join ---- */
+
+static struct join_target read_target(const struct json *o)
+{
+    return (struct join_target){
+        .api_addr = json_get_str(o, "leader_api_addr"),
+        .ca_cert = json_get_str(o, "leader_ca_cert"),
+        .client_cert = json_get_str(o, "leader_client_cert"),
+        .client_key = json_get_str(o, "leader_client_key"),
+        .ca_cert_file = json_get_str(o, "leader_ca_cert_file"),
+        .client_cert_file = json_get_str(o, "leader_client_cert_file"),
+        .client_key_file = json_get_str(o, "leader_client_key_file"),
+        .server_name = json_get_str(o, "leader_tls_servername"),
+    };
+}
+
+static int read_targets(struct cluster *c, struct str text, struct join_target **out, size_t *n,
+                        struct err *err)
+{
+    struct json *list;
+    size_t found = 0;
+    TRY(json_parse(c->arena, text, &list, NULL, err));
+    *out = arena_array(c->arena, list->count + 1, sizeof **out);
+    TRY(arena_check(c->arena, err));
+    for (const struct json *o = json_first(list); o != NULL; o = o->next) {
+        if (json_get_str(o, "auto_join").n > 0)
+            return err_set(err, ERR_BAD_REQUEST, "retry_join: auto_join is not supported: name the "
+                                                 "members, each in a leader_api_addr");
+        (*out)[found++] = read_target(o);
+    }
+    *n = found;
+    return 0;
+}
+
+int cluster_join(struct cluster *c, struct lifecycle *l, struct err *err)
+{
+    struct join_target *targets;
+    size_t n = 0;
+    if (c == NULL)
+        return 0;
+    const struct config_storage *s = &c->config->storage;
+    struct str text = config_option(s->options, s->n_options, "retry_join");
+    struct str non_voter = config_option(s->options, s->n_options, "retry_join_as_non_voter");
+    if (text.n == 0)
+        return 0;
+    TRY(read_targets(c, text, &targets, &n, err));
+    return lifecycle_join(l, targets, n, str_is(non_voter, "true"), true, err);
+}
