@@ -29,6 +29,7 @@ struct api_listener {
     bool require_request_header; /* X-Vault-Request: true */
     bool open_metrics;           /* sys/metrics without a token */
     int64_t max_request_ns;      /* max_request_duration; 0: no limit */
+    struct lifecycle *lifecycle; /* asked whose large bodies may come in */
 };
 
 #endif

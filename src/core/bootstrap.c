@@ -7,13 +7,11 @@
 #include "base/random.h"
 #include "base/secret.h"
 
-enum { ANSWER_LEN = 32 };
-
 struct challenge {
     char node_id[BOOTSTRAP_ID_MAX];
     size_t n; /* of node_id; 0: free */
     uint64_t number;
-    uint8_t answer[ANSWER_LEN];
+    uint8_t answer[BOOTSTRAP_ANSWER];
 };
 
 struct bootstrap {
@@ -56,17 +54,12 @@ static struct challenge *oldest(struct bootstrap *b)
     return found;
 }
 
-int bootstrap_challenge(struct bootstrap *b, struct lifecycle *l, struct arena *a,
-                        struct str node_id, struct str *out, struct err *err)
+int bootstrap_challenge(struct bootstrap *b, struct str node_id, uint8_t answer[BOOTSTRAP_ANSWER],
+                        struct err *err)
 {
-    AUTO(buf_free) struct buf sealed = { 0 };
-    uint8_t answer[ANSWER_LEN];
     if (node_id.n == 0 || node_id.n > BOOTSTRAP_ID_MAX)
         return err_set(err, ERR_BAD_REQUEST, "server id exceeds max length");
-    random_fill(answer, sizeof answer);
-    TRY(lifecycle_seal_encrypt(l, str_mem(answer, sizeof answer), &sealed, err));
-    *out = arena_dup(a, buf_str(&sealed));
-    TRY(arena_check(a, err));
+    random_fill(answer, BOOTSTRAP_ANSWER);
     pthread_mutex_lock(&b->mu);
     struct challenge *c = of_node(b, node_id);
     if (c == NULL)
@@ -74,9 +67,8 @@ int bootstrap_challenge(struct bootstrap *b, struct lifecycle *l, struct arena *
     memcpy(c->node_id, node_id.p, node_id.n);
     c->n = node_id.n;
     c->number = ++b->number;
-    memcpy(c->answer, answer, sizeof answer);
+    memcpy(c->answer, answer, sizeof c->answer);
     pthread_mutex_unlock(&b->mu);
-    explicit_bzero(answer, sizeof answer);
     return 0;
 }
 

@@ -200,7 +200,7 @@ int lifecycle_seal_config_text(struct lifecycle *l, struct arena *a, struct str 
 
 /* ---- going active ---- */
 
-int lifecycle_before_active(struct lifecycle *l, struct err *err)
+static int before_active(struct lifecycle *l, struct err *err)
 {
     AUTO(secret_free) struct secret key = { 0 };
     enum migration state;
@@ -224,7 +224,7 @@ int lifecycle_before_active(struct lifecycle *l, struct err *err)
     return result;
 }
 
-void lifecycle_became_active(struct lifecycle *l)
+static void became_active(struct lifecycle *l)
 {
     autounseal_became_active(l->autounseal);
 }
@@ -559,9 +559,10 @@ int lifecycle_new(const struct core_settings *settings, struct lifecycle **out, 
     l->migration = MIGRATION_UNSURE;
     pthread_mutex_init(&l->change, NULL);
     pthread_mutex_init(&l->mu, NULL);
+    struct service_calls runs = { l, before_active, became_active, lifecycle_seal };
     struct autounseal_calls calls = { unseal_again, renew_stored_keys, l };
     if (barrier_new(settings->physical, &l->barrier, err) < 0
-        || service_new(settings, l, l->barrier, &l->service, err) < 0
+        || service_new(settings, &runs, l->barrier, &l->service, err) < 0
         || join_new(settings, &l->join, err) < 0
         || (settings->seal != NULL && autounseal_new(&calls, &l->autounseal, err) < 0)) {
         lifecycle_free(l);

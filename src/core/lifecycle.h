@@ -102,13 +102,6 @@ int lifecycle_open_root_key(struct lifecycle *l, struct str kek, struct secret *
 int lifecycle_rekey(struct lifecycle *l, struct str kek, const struct seal_config *config,
                     struct err *err) MUST_USE;
 /*
- * For service.c, on the thread that makes this node active: what must be done to the store before
- * anybody uses it (a migration of its seal); and what can be done from then on.
- */
-int lifecycle_before_active(struct lifecycle *l, struct err *err) MUST_USE;
-void lifecycle_became_active(struct lifecycle *l);
-
-/*
  * For recovery: open the barrier, and nothing else, with what the shares made (with a seal that
  * needs nobody: the recovery key).  -1: ERR_DENIED and the like: it is the wrong key.
  */

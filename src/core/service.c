@@ -12,7 +12,6 @@
 #include "core/advert.h"
 #include "core/cluster_keys.h"
 #include "core/forget.h"
-#include "core/lifecycle.h"
 #include "core/start.h"
 
 static const struct log lg = { "core" };
@@ -21,7 +20,7 @@ enum { RETRY_MS = 500, SETTLE_LOG_MS = 1000 };
 
 struct service {
     const struct core_settings *settings;
-    struct lifecycle *lifecycle;
+    struct service_calls calls;
     struct barrier *barrier;
     struct ha *ha; /* NULL: no others */
     _Atomic(struct active *) on;
@@ -43,15 +42,15 @@ struct service {
     pthread_t thread;
 };
 
-int service_new(const struct core_settings *settings, struct lifecycle *l, struct barrier *barrier,
-                struct service **out, struct err *err)
+int service_new(const struct core_settings *settings, const struct service_calls *calls,
+                struct barrier *barrier, struct service **out, struct err *err)
 {
     pthread_condattr_t clock;
     struct service *s = calloc(1, sizeof *s);
     if (s == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     s->settings = settings;
-    s->lifecycle = l;
+    s->calls = *calls;
     s->barrier = barrier;
     s->ha = settings->ha;
     pthread_mutex_init(&s->turn, NULL);
@@ -111,7 +110,7 @@ static struct timespec at(int64_t mono_ns)
 
 static int build(struct service *s, bool standby, struct active **out, struct err *err)
 {
-    return start_all(&(struct start_parts){ s->settings, s->lifecycle, s->barrier, standby }, out,
+    return start_all(&(struct start_parts){ s->settings, s->calls.lifecycle, s->barrier, standby }, out,
                      err);
 }
 
@@ -220,12 +219,12 @@ static int become_active(struct service *s, struct err *err)
     int64_t began = monotonic_ns();
     TRY(s->ha->ops->settle(s->ha, err));
     TRY(barrier_follow(s->barrier, err));
-    TRY(lifecycle_before_active(s->lifecycle, err));
+    TRY(s->calls.before_active(s->calls.lifecycle, err));
     TRY(build(s, false, &on, err));
     retire(show(s, on, SERVICE_ACTIVE));
     LOG(&lg, INFO, "post-unseal setup complete, this node is active: ms=%lld",
         (long long)((monotonic_ns() - began) / 1000000));
-    lifecycle_became_active(s->lifecycle);
+    s->calls.became_active(s->calls.lifecycle);
     write_advert(s);
     keep_cluster_keys(s);
     return 0;
@@ -286,10 +285,11 @@ static void take_in_restore(struct service *s)
 
 static void *seal_apart(void *ctx)
 {
+    struct service *s = ctx;
     struct err err = { 0 };
     LOG(&lg, ERROR, "the store is sealed with other keys now: unseal with those that it was "
                     "sealed with");
-    if (lifecycle_seal(ctx, &err) < 0)
+    if (s->calls.seal(s->calls.lifecycle, &err) < 0)
         LOG(&lg, ERROR, "failed to seal: error=%s", err.msg);
     return NULL;
 }
@@ -298,7 +298,7 @@ static void *seal_apart(void *ctx)
 static void seal_soon(struct service *s)
 {
     pthread_t thread;
-    if (pthread_create(&thread, NULL, seal_apart, s->lifecycle) == 0)
+    if (pthread_create(&thread, NULL, seal_apart, s) == 0)
         pthread_detach(thread);
 }
 
@@ -446,10 +446,10 @@ static void on_store_replaced(void *ctx)
 static int start_alone(struct service *s, struct err *err)
 {
     struct active *on = NULL;
-    TRY(lifecycle_before_active(s->lifecycle, err));
+    TRY(s->calls.before_active(s->calls.lifecycle, err));
     TRY(build(s, false, &on, err));
     show(s, on, SERVICE_ACTIVE);
-    lifecycle_became_active(s->lifecycle);
+    s->calls.became_active(s->calls.lifecycle);
     return 0;
 }
 

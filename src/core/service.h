@@ -17,9 +17,19 @@ enum service_mode {
     SERVICE_ACTIVE,
 };
 
+/* What service asks of its owner, from threads of its own. */
+struct service_calls {
+    struct lifecycle *lifecycle; /* the owner, handed on to what runs */
+    /* To be done to the store before anybody uses it, on the node that becomes active. */
+    int (*before_active)(struct lifecycle *l, struct err *err);
+    void (*became_active)(struct lifecycle *l);
+    /* The store is under other keys now. */
+    int (*seal)(struct lifecycle *l, struct err *err);
+};
+
 /* All is borrowed; nothing runs yet. */
-int service_new(const struct core_settings *settings, struct lifecycle *l, struct barrier *barrier,
-                struct service **out, struct err *err) MUST_USE;
+int service_new(const struct core_settings *settings, const struct service_calls *calls,
+                struct barrier *barrier, struct service **out, struct err *err) MUST_USE;
 void service_free(struct service *s);
 
 /* The barrier is open.  Alone: active when it returns.  With others: standby, or soon active.

@@ -154,9 +154,9 @@ static void standby(void *ctx, struct http_exchange *x)
     http_offload(x, work_forward, ctx);
 }
 
-static bool spools(struct str method, struct str path)
+static bool spools(const struct http_request *head)
 {
-    return str_is(path, "/spool");
+    return str_is(head->path, "/spool");
 }
 
 /* ---- the script ---- */

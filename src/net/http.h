@@ -125,10 +125,10 @@ struct http_listener_config {
     void (*takeover)(void *takeover_ctx, struct str alpn, struct link *link);
     void *takeover_ctx;
     /*
-     * Whose body may be of any size and is spooled to a file in ${spool_dir} (unlinked at once,
+     * Whose body, judged by the request's head, may be of any size and is spooled to a file in ${spool_dir} (unlinked at once,
      * mode 0600); the read timeout is then for standing still.  NULL: nobody's.  The loops' threads.
      */
-    bool (*spools)(struct str method, struct str path);
+    bool (*spools)(const struct http_request *head);
     const char *spool_dir;
 };
 

@@ -22,7 +22,7 @@ struct site {
     const void *trust_ctx;
     size_t max_body_bytes, max_header_bytes;
     int read_header_timeout_ms, read_timeout_ms, idle_timeout_ms, write_timeout_ms;
-    bool (*spools)(struct str method, struct str path); /* NULL: nobody's body is */
+    bool (*spools)(const struct http_request *head);    /* NULL: nobody's body is */
     char *spool_dir;                                    /* owned by the listener */
     /* Called once a connection can carry HTTP: give it its protocol (conn_speak). */
     void (*established)(struct conn *c);

@@ -47,9 +47,9 @@ static void handler(void *ctx, struct http_exchange *x)
     http_offload(x, work, ctx);
 }
 
-static bool spools(struct str method, struct str path)
+static bool spools(const struct http_request *head)
 {
-    return str_is(method, "POST") && str_is(path, "/large");
+    return str_is(head->method, "POST") && str_is(head->path, "/large");
 }
 
 static int setup(void **state)

@@ -241,6 +241,7 @@ static int listen_all(struct assembly *s, struct err *err)
             .require_request_header = l->require_request_header,
             .open_metrics = l->unauthenticated_metrics_access,
             .max_request_ns = l->max_request_duration_ns > 0 ? l->max_request_duration_ns : 0,
+            .lifecycle = s->lifecycle,
         };
         struct http_listener_config config = assemble_listener(s->arena, l);
         config.user = &s->listener_rules[i];

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "api/call.h"
+#include "base/epoch.h"
 #include "base/log.h"
 #include "codec/json.h"
 #include "core/join.h"
@@ -167,11 +169,28 @@ static void take_over(void *ctx, struct str alpn, struct link *link)
     raftstore_accept(c->raft, link);
 }
 
-static bool is_restore(struct str method, struct str path)
+/* Strangers may not fill the disk: only who has a token, or a member that has looked at it. */
+static bool is_known(const struct http_request *head)
 {
-    return (str_is(method, "POST") || str_is(method, "PUT"))
-           && (str_is(path, "/v1/sys/storage/raft/snapshot")
-               || str_is(path, "/v1/sys/storage/raft/snapshot-force"));
+    const struct api_listener *rules = http_listener_user(head->listener);
+    const struct token_entry *e;
+    struct err err = { 0 };
+    if (head->member.n > 0)
+        return true;
+    epoch_enter();
+    const struct active *on = lifecycle_active(rules->lifecycle);
+    bool known = on != NULL && token_lookup(on->tokens, read_token(head), &e, &err) > 0;
+    epoch_leave();
+    return known;
+}
+
+static bool is_restore(const struct http_request *head)
+{
+    struct str path = head->path;
+    bool writes = str_is(head->method, "POST") || str_is(head->method, "PUT");
+    return writes && (str_is(path, "/v1/sys/storage/raft/snapshot")
+                      || str_is(path, "/v1/sys/storage/raft/snapshot-force"))
+           && is_known(head);
 }
 
 void cluster_spool(struct cluster *c, struct http_listener_config *listener)

@@ -103,18 +103,23 @@ int raft_challenge_write(struct request *req, struct response *resp)
     struct raftstore *raft;
     struct seal_config config;
     struct json *seal;
-    struct str id = field_str(req, "server_id"), sealed;
+    uint8_t answer[BOOTSTRAP_ANSWER];
+    struct str id = field_str(req, "server_id");
     TRY(raft_of(req, &raft));
     if (id.n == 0)
         return err_set(&req->err, ERR_BAD_REQUEST, "no server id provided");
     if (lifecycle_seal_config(on->lifecycle, req->arena, &config, &req->err) <= 0)
         return -1;
-    TRY(bootstrap_challenge(on->bootstrap, on->lifecycle, req->arena, id, &sealed, &req->err));
+    TRY(bootstrap_challenge(on->bootstrap, id, answer, &req->err));
+    int sealed = lifecycle_seal_encrypt(on->lifecycle, str_mem(answer, sizeof answer), &text,
+                                        &req->err);
+    explicit_bzero(answer, sizeof answer);
+    TRY(sealed);
     struct str printed = seal_config_print(req->arena, &config);
     TRY(arena_check(req->arena, &req->err));
     TRY(json_parse(req->arena, printed, &seal, NULL, &req->err));
     struct json *data = response_data(resp);
-    json_put_str(data, "challenge", base64_encode(req->arena, sealed));
+    json_put_str(data, "challenge", base64_encode(req->arena, buf_str(&text)));
     json_put(data, "seal_config", seal);
     return 1;
 }

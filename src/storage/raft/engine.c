@@ -20,6 +20,7 @@ struct engine {
     uint64_t quiet_since;    /* no votes for an election timeout from here on */
     uint64_t firm;           /* nor in this term for a transfer; 0: none */
     bool leads;
+    bool takes_conf; /* libraft keeps the configuration of an event, and frees it itself */
     bool live;               /* RAFT_START has been done */
     bool barrier;            /* the leader has an entry of its term in the log */
     struct pending *pending; /* oldest first */
@@ -82,14 +83,44 @@ void engine_todo_clear(struct engine_todo *t)
     *t = (struct engine_todo){ 0 };
 }
 
+/*
+ * Up to 0.22.1 libraft takes over what an event holds, later versions copy it; their numbers are
+ * not told at run time, so a raft that is thrown away shows it.
+ */
+static int probe(bool *takes, struct err *err)
+{
+    struct raft r = { 0 };
+    struct raft_update u = { 0 };
+    struct raft_snapshot_metadata m = { .index = 1, .term = 1, .configuration_index = 1 };
+    struct raft_event event = { .type = RAFT_START };
+    if (raft_init(&r, NULL, NULL, 1, "1") != 0)
+        return no_memory(err);
+    r.tracer = &no_tracer;
+    int rc = raft_configuration_add(&m.configuration, 2, "2", RAFT_VOTER);
+    const struct raft_server *given = m.configuration.servers;
+    event.start.term = 1;
+    event.start.metadata = &m;
+    event.start.start_index = 2;
+    if (rc == 0)
+        rc = raft_step(&r, &event, &u);
+    *takes = r.configuration.servers == given;
+    if (!*takes)
+        member_clear(&m.configuration);
+    raft_close(&r, NULL);
+    return rc == 0 ? 0 : no_memory(err);
+}
+
 int engine_new(const struct engine_options *options, struct engine **out, struct err *err)
 {
     char text[MEMBER_TEXT_MAX];
+    bool takes = false;
     TRY(member_text(options->id, options->addr, text, err));
+    TRY(probe(&takes, err));
     struct engine *e = calloc(1, sizeof *e);
     if (e == NULL)
         return no_memory(err);
     e->options = *options;
+    e->takes_conf = takes;
     e->options.id = e->options.addr = STR("");
     e->number = member_number(options->id);
     if (raft_init(&e->raft, NULL, NULL, e->number, text) != 0) {
@@ -147,6 +178,14 @@ static struct entry *object_of(struct engine *e, uint64_t index, const struct ra
     return mine;
 }
 
+/* Depending on libraft's version the update's array is a copy to be freed, or that of the event. */
+static bool is_ours(const struct engine *e, const struct raft_entry *batch)
+{
+    uintptr_t at = (uintptr_t)batch, heads = (uintptr_t)e->heads;
+    return batch == &e->raft.barrier ||
+           (at >= heads && at < heads + e->cap_heads * sizeof *e->heads);
+}
+
 static int take_entries(struct engine *e, const struct raft_update *u, struct engine_todo *todo,
                         struct err *err)
 {
@@ -164,7 +203,8 @@ static int take_entries(struct engine *e, const struct raft_update *u, struct en
         else
             piece.n++;
     }
-    raft_free(u->entries.batch);
+    if (!is_ours(e, u->entries.batch))
+        raft_free(u->entries.batch);
     if (rc == 0)
         rc = add_pending(e, first, first + piece.n - 1, todo, err);
     if (rc < 0) {
@@ -221,6 +261,13 @@ static int take_update(struct engine *e, const struct raft_update *u, struct eng
     return 0;
 }
 
+/* After a step that a copy was made for. */
+static void conf_given(const struct engine *e, struct raft_configuration *copy)
+{
+    if (!e->takes_conf)
+        member_clear(copy);
+}
+
 static int step(struct engine *e, struct raft_event *event, struct engine_todo *todo,
                 struct err *err)
 {
@@ -250,9 +297,12 @@ static int commit_conf(struct engine *e, struct engine_todo *todo, struct err *e
 {
     struct raft_event event = { .type = RAFT_CONFIGURATION };
     event.configuration.index = e->raft.configuration_uncommitted_index;
-    event.configuration.conf = e->raft.configuration;
+    TRY(member_copy(&e->raft.configuration, &event.configuration.conf, err));
+    struct raft_configuration copy = event.configuration.conf;
     todo->conf_changed = true;
-    return step(e, &event, todo, err);
+    int rc = step(e, &event, todo, err);
+    conf_given(e, &copy);
+    return rc;
 }
 
 /*
@@ -304,6 +354,14 @@ static int run(struct engine *e, uint64_t now_ms, struct raft_event *event,
 
 /* ---- start ---- */
 
+/* With a copy of the configuration. */
+static int metadata_of(const struct mark *m, struct raft_snapshot_metadata *out, struct err *err)
+{
+    *out = (struct raft_snapshot_metadata){ .index = m->index, .term = m->term,
+                                            .configuration_index = m->conf_index };
+    return member_copy(&m->conf, &out->configuration, err);
+}
+
 static int make_heads(struct engine *e, size_t n, struct err *err)
 {
     if (n <= e->cap_heads)
@@ -336,33 +394,55 @@ static int check_change(uint8_t type, struct str data)
     return 0;
 }
 
-int engine_start(struct engine *e, uint64_t now_ms, const struct engine_start *s,
-                 struct engine_todo *todo, struct err *err)
+static int fill_heads(const struct engine_start *s, struct raft_entry *heads, struct err *err)
 {
-    struct raft_snapshot_metadata meta = { 0 };
-    struct raft_event event = { .type = RAFT_START };
-    TRY(make_heads(e, s->n_terms + 1, err));
     for (size_t i = 0; i < s->n_terms; i++)
-        e->heads[i] = (struct raft_entry){ .term = s->terms[i], .type = RAFT_COMMAND };
+        heads[i] = (struct raft_entry){ .term = s->terms[i], .type = RAFT_COMMAND };
     for (size_t i = 0; i < s->n_later; i++) {
         const struct entry *later = s->later[i];
         if (check_change(later->type, entry_data(later)) < 0)
             return err_set(err, ERR_CORRUPT, "raft: entry %llu of the log is malformed",
                            (unsigned long long)later->index);
-        e->heads[later->index - s->first] = head_of(later, NULL);
+        heads[later->index - s->first] = head_of(later, NULL);
     }
+    return 0;
+}
+
+static int start_with(struct engine *e, const struct engine_start *s, struct raft_entry *heads,
+                      struct engine_todo *todo, struct err *err)
+{
+    struct raft_snapshot_metadata meta = { 0 };
+    struct raft_event event = { .type = RAFT_START };
     if (s->mark != NULL)
-        meta = (struct raft_snapshot_metadata){ s->mark->index, s->mark->term, s->mark->conf,
-                                                s->mark->conf_index };
-    e->now = e->quiet_since = now_ms;
+        TRY(metadata_of(s->mark, &meta, err));
     event.start.term = s->term;
     event.start.voted_for = s->voted_for;
     event.start.metadata = s->mark != NULL ? &meta : NULL;
     event.start.start_index = s->first;
-    event.start.entries = e->heads;
+    event.start.entries = heads;
     event.start.n_entries = (unsigned)s->n_terms;
+    int rc = step(e, &event, todo, err);
+    conf_given(e, &meta.configuration);
+    return rc;
+}
+
+int engine_start(struct engine *e, uint64_t now_ms, const struct engine_start *s,
+                 struct engine_todo *todo, struct err *err)
+{
+    struct raft_entry *heads = raft_malloc((s->n_terms + 1) * sizeof *heads);
+    e->now = e->quiet_since = now_ms;
+    if (heads == NULL)
+        return no_memory(err);
+    int rc = fill_heads(s, heads, err);
+    bool stepped = rc == 0;
+    if (stepped)
+        rc = start_with(e, s, heads, todo, err);
+    /* That version frees what it could not take. */
+    if (!stepped || rc == 0 || !e->takes_conf)
+        raft_free(heads);
+    TRY(rc);
     e->live = true;
-    return run(e, now_ms, &event, todo, err);
+    return settle(e, todo, err);
 }
 
 int engine_timeout(struct engine *e, uint64_t now_ms, struct engine_todo *todo, struct err *err)
@@ -485,7 +565,7 @@ static int step_part(struct engine *e, struct engine_message *m, unsigned from, 
     e->given_at = a->prev_log_index + 1;
     int rc = run(e, e->now, &event, todo, err);
     e->n_given = 0;
-    if (rc < 0 || todo->n_pieces > pieces)
+    if (todo->n_pieces > pieces)
         raft_free(batch);
     return rc;
 }
@@ -537,10 +617,16 @@ static int receive_install(struct engine *e, struct engine_message *m, struct en
 {
     struct raft_message copy = m->m;
     struct raft_event event = { .type = RAFT_RECEIVE, .receive.message = &copy };
+    /* In these cases no version takes what it is given. */
+    if (e->raft.snapshot.installing || copy.install_snapshot.term < e->raft.current_term)
+        return 0;
     copy.server_address = m->peer;
-    copy.install_snapshot.conf = m->conf;
+    TRY(member_copy(&m->conf, &copy.install_snapshot.conf, err));
+    struct raft_configuration conf = copy.install_snapshot.conf;
     copy.install_snapshot.data = (struct raft_buffer){ NULL, 0 };
-    return run(e, e->now, &event, todo, err);
+    int rc = run(e, e->now, &event, todo, err);
+    conf_given(e, &conf);
+    return rc;
 }
 
 int engine_receive(struct engine *e, uint64_t now_ms, struct engine_message *m,
@@ -585,19 +671,17 @@ int engine_persisted(struct engine *e, uint64_t now_ms, uint64_t seq, struct eng
     return run(e, now_ms, &event, todo, err);
 }
 
-static struct raft_snapshot_metadata metadata_of(const struct mark *m)
-{
-    return (struct raft_snapshot_metadata){ m->index, m->term, m->conf, m->conf_index };
-}
-
 int engine_installed(struct engine *e, uint64_t now_ms, const struct mark *mark,
                      struct engine_todo *todo, struct err *err)
 {
     struct raft_event event = { .type = RAFT_PERSISTED_SNAPSHOT };
-    event.persisted_snapshot.metadata = metadata_of(mark);
+    TRY(metadata_of(mark, &event.persisted_snapshot.metadata, err));
+    struct raft_configuration copy = event.persisted_snapshot.metadata.configuration;
     event.persisted_snapshot.last = true;
     todo->conf_changed = true;
-    return run(e, now_ms, &event, todo, err);
+    int rc = run(e, now_ms, &event, todo, err);
+    conf_given(e, &copy);
+    return rc;
 }
 
 int engine_compact(struct engine *e, uint64_t now_ms, const struct mark *mark, unsigned trailing,
@@ -607,9 +691,12 @@ int engine_compact(struct engine *e, uint64_t now_ms, const struct mark *mark, u
     if (mark->index <= e->raft.trail.snapshot.index || e->raft.snapshot.installing ||
         mark->index > raft_last_index(&e->raft))
         return 0;
-    event.snapshot.metadata = metadata_of(mark);
+    TRY(metadata_of(mark, &event.snapshot.metadata, err));
+    struct raft_configuration copy = event.snapshot.metadata.configuration;
     event.snapshot.trailing = trailing;
-    return run(e, now_ms, &event, todo, err);
+    int rc = run(e, now_ms, &event, todo, err);
+    conf_given(e, &copy);
+    return rc;
 }
 
 /* ---- requests ---- */
@@ -640,14 +727,14 @@ int engine_submit(struct engine *e, uint64_t now_ms, struct entry *entry, struct
                   struct err *err)
 {
     struct raft_event event = { .type = RAFT_SUBMIT };
-    if (check_submit(e, entry, err) < 0) {
+    if (check_submit(e, entry, err) < 0 || make_heads(e, 1, err) < 0) {
         entry_drop(entry);
         return -1;
     }
     entry->term = e->raft.current_term;
     entry->index = raft_last_index(&e->raft) + 1;
-    struct raft_entry head = head_of(entry, entry);
-    event.submit.entries = &head;
+    e->heads[0] = head_of(entry, entry);
+    event.submit.entries = e->heads;
     event.submit.n = 1;
     e->given = &entry;
     e->n_given = 1;

@@ -19,7 +19,9 @@ struct rig {
     char dir[64];
     struct storage *s;
     struct raftstore *r;
-    int replaced;
+    pthread_mutex_t mu;
+    pthread_cond_t changed;
+    int replaced; /* under mu */
 };
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -55,6 +57,8 @@ static void reopen(struct rig *rig)
 static int setup(void **state)
 {
     struct rig *rig = calloc(1, sizeof *rig);
+    pthread_mutex_init(&rig->mu, NULL);
+    pthread_cond_init(&rig->changed, NULL);
     snprintf(rig->dir, sizeof rig->dir, "/tmp/coffer-raft-XXXXXX");
     if (mkdtemp(rig->dir) == NULL)
         return -1;
@@ -94,14 +98,25 @@ static void expect(struct rig *rig, const char *key, const char *value)
 static void on_replaced(void *ctx)
 {
     struct rig *rig = ctx;
+    pthread_mutex_lock(&rig->mu);
     rig->replaced++;
+    pthread_mutex_unlock(&rig->mu);
+}
+
+static void on_role(void *ctx)
+{
+    struct rig *rig = ctx;
+    pthread_mutex_lock(&rig->mu);
+    pthread_cond_broadcast(&rig->changed);
+    pthread_mutex_unlock(&rig->mu);
 }
 
 static void start(struct rig *rig)
 {
     struct err err = { 0 };
     struct ha *h = raftstore_ha(rig->r);
-    const struct ha_events events = { .ctx = rig, .store_replaced = on_replaced };
+    const struct ha_events events = { .ctx = rig, .role_changed = on_role,
+                                      .store_replaced = on_replaced };
     must(h->ops->start(h, &events, &err), &err);
 }
 
@@ -109,7 +124,12 @@ static void lead(struct rig *rig)
 {
     struct err err = { 0 };
     struct ha *h = raftstore_ha(rig->r);
+    struct ha_leader leader = { 0 };
     start(rig);
+    pthread_mutex_lock(&rig->mu);
+    for (h->ops->leader(h, &leader); !leader.self; h->ops->leader(h, &leader))
+        pthread_cond_wait(&rig->changed, &rig->mu);
+    pthread_mutex_unlock(&rig->mu);
     must(h->ops->settle(h, &err), &err);
 }
 
