@@ -29,7 +29,7 @@ type cluster struct {
 func newCluster(o *options, net *network, dir string, count int, raft string) *cluster {
 	c := &cluster{net: net, stopped: make(chan struct{})}
 	for i := 0; i < count; i++ {
-		c.nodes = append(c.nodes, &node{i: i, dir: filepath.Join(dir, space(i)), binary: o.binary,
+		c.nodes = append(c.nodes, &node{i: i, dir: filepath.Join(dir, space(i)), program: o.binary,
 			raft: raft})
 	}
 	return c

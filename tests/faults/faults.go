@@ -56,7 +56,7 @@ func init() { // mixed chooses from the table that it stands in
 // missing tells why a scenario cannot run here.
 func (s *scenario) missing() string {
 	if s.clock && clockLibrary() == "" {
-		return "libfaketime is not installed"
+		return "clock.c could not be compiled"
 	}
 	if s.slow && !hasProgram("tc") {
 		return "there is no tc to slow links with"

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,10 +21,10 @@ const (
 type node struct {
 	i        int
 	dir      string
-	binary   string
+	program  string
 	peers    int    // members to ask for a place in the cluster; 0: it makes one
 	raft     string // more lines of the storage stanza
-	clock    string // libfaketime to load, "" for the machine's clock
+	clock    string // clock.c as a library, "" for the machine's clock
 	mu       sync.Mutex
 	process  *exec.Cmd
 	ended    chan struct{} // closed when the process has ended
@@ -72,15 +73,14 @@ log_level = "debug"
 func (n *node) environment() []string {
 	env := []string{"HOME=" + n.dir, "PATH=" + os.Getenv("PATH")}
 	if n.clock != "" {
-		env = append(env, "LD_PRELOAD="+n.clock, "FAKETIME_TIMESTAMP_FILE="+n.clockAt(),
-			"FAKETIME_CACHE_DURATION=1", "FAKETIME_DONT_FAKE_MONOTONIC=1",
-			"DONT_FAKE_MONOTONIC=1", "FAKETIME_DONT_RESET=1")
+		env = append(env, "LD_PRELOAD="+n.clock, "SHIFTED_CLOCK="+n.clockAt())
 	}
 	return env
 }
 
-// start starts the process; it need not be ready when this returns.
+// start starts the process if it is not there; it need not be ready when this returns.
 func (n *node) start() error {
+	n.awaitEnd()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.process != nil {
@@ -101,7 +101,7 @@ func (n *node) start() error {
 		return err
 	}
 	defer log.Close()
-	p := exec.Command("ip", "netns", "exec", n.name(), n.binary, "server",
+	p := exec.Command("ip", "netns", "exec", n.name(), n.program, "server",
 		"-config="+filepath.Join(n.dir, "server.hcl"))
 	p.Dir, p.Env, p.Stdout, p.Stderr = n.dir, n.environment(), log, log
 	if err := p.Start(); err != nil {
@@ -143,6 +143,17 @@ func (n *node) signal(s syscall.Signal, ending bool) chan struct{} {
 	n.wanted = n.wanted && !ending
 	_ = n.process.Process.Signal(s) // it may have ended this very moment
 	return n.ended
+}
+
+// awaitEnd lets a process that was told to end do so.
+func (n *node) awaitEnd() {
+	n.mu.Lock()
+	ended := n.ended
+	ending := n.process != nil && !n.wanted
+	n.mu.Unlock()
+	if ending {
+		<-ended
+	}
 }
 
 func (n *node) kill() {
@@ -197,13 +208,17 @@ func (n *node) wipe() error {
 	return err
 }
 
-// setClock moves the wall clock of the node by so many seconds.
+// setClock moves the wall clock of the node by so many seconds, which clock.c reads at every look.
 func (n *node) setClock(seconds int) error {
-	temporary := n.clockAt() + ".new"
-	if err := os.WriteFile(temporary, []byte(fmt.Sprintf("%+d\n", seconds)), 0o600); err != nil {
+	f, err := os.OpenFile(n.clockAt(), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
 		return err
 	}
-	return os.Rename(temporary, n.clockAt())
+	defer f.Close()
+	var number [8]byte
+	binary.LittleEndian.PutUint64(number[:], uint64(int64(seconds)))
+	_, err = f.WriteAt(number[:], 0)
+	return err
 }
 
 // limitDisk puts the data on a file system of so many bytes.

@@ -236,13 +236,17 @@ func (p *play) keep() {
 	}
 }
 
-// clockLibrary is libfaketime's file for programs with threads, "" when it is not installed.
+// clockLibrary is clock.c compiled, beside this program; "" when it is not there.
 func clockLibrary() string {
-	found, _ := filepath.Glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
-	if len(found) == 0 {
+	self, err := os.Executable()
+	if err != nil {
 		return ""
 	}
-	return found[0]
+	library := filepath.Join(filepath.Dir(self), "clock.so")
+	if _, err := os.Stat(library); err != nil {
+		return ""
+	}
+	return library
 }
 
 // hasProgram reports whether the shell would find it.
