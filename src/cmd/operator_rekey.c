@@ -209,10 +209,16 @@ static int finished(struct command_run *run, const struct target *target, const 
                     target->recovery ? "core/recovery-keys-backup" : "core/unseal-keys-backup",
                     target->recovery ? " -target=recovery" : "");
     command_gap(run);
+    if (json_first(json_member(r, "keys")) == NULL) {
+        command_tell(run, "The root key was made anew. The server's seal keeps it: there are no "
+                          "shares of it, and the recovery shares stay as they are.");
+        return 0;
+    }
     if (!json_get_bool(s, "verification_required", false)) {
-        command_tell(run, "The root key was split anew into %lld shares, of which %lld are needed "
-                          "to unseal. The old shares count no more. Hand the new ones to different "
-                          "people over safe ways.", number(s, "n"), number(s, "t"));
+        command_tell(run, "The %s key was split anew into %lld shares, of which %lld are needed%s. "
+                          "The old shares count no more. Hand the new ones to different people "
+                          "over safe ways.", target->recovery ? "recovery" : "root",
+                     number(s, "n"), number(s, "t"), target->recovery ? "" : " to unseal");
         return 0;
     }
     command_tell(run, "A new key was split into %lld shares, of which %lld will be needed. They do "

@@ -22,14 +22,15 @@ void advert_fill(struct advert *out, struct str id, struct str api_addr, struct 
     put(out->cluster_addr, cluster_addr);
 }
 
-int advert_read(struct storage *plain, struct advert *out, struct err *err)
+int advert_read(struct storage *plain, struct storage *physical, struct advert *out,
+                struct err *err)
 {
     AUTO(arena_drop) struct arena *a = arena_new();
     AUTO(buf_free) struct buf uuid = { 0 }, text = { 0 };
     struct json *o;
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
-    int found = storage_get(plain, LOCK, &uuid, err);
+    int found = storage_get(physical, LOCK, &uuid, err);
     if (found <= 0)
         return found;
     struct str key = arena_printf(a, LEADER STR_FMT, STR_ARG(buf_str(&uuid)));
@@ -43,8 +44,8 @@ int advert_read(struct storage *plain, struct advert *out, struct err *err)
     return 1;
 }
 
-/* Everything that earlier leaders left, and the new one: one commit. */
-int advert_write(struct storage *plain, const struct advert *mine, struct err *err)
+int advert_write(struct storage *plain, struct storage *physical, const struct advert *mine,
+                 struct err *err)
 {
     AUTO(arena_drop) struct arena *a = arena_new();
     AUTO(buf_free) struct buf text = { 0 };
@@ -60,7 +61,7 @@ int advert_write(struct storage *plain, const struct advert *mine, struct err *e
     json_put_text(o, "cluster_addr", mine->cluster_addr);
     json_put_text(o, "node_id", mine->id);
     json_print(o, &text);
-    struct storage_op *ops = arena_array(a, old.n + 2, sizeof *ops);
+    struct storage_op *ops = arena_array(a, old.n + 1, sizeof *ops);
     TRY(arena_check(a, err));
     TRY(buf_check(&text, err));
     for (size_t i = 0; i < old.n; i++)
@@ -68,7 +69,8 @@ int advert_write(struct storage *plain, const struct advert *mine, struct err *e
                                       { NULL, 0 } };
     ops[old.n] = (struct storage_op){ STORAGE_PUT, arena_cat(a, STR(LEADER), str_of(uuid)),
                                       buf_str(&text) };
-    ops[old.n + 1] = (struct storage_op){ STORAGE_PUT, LOCK, str_of(uuid) };
     TRY(arena_check(a, err));
-    return storage_commit(plain, ops, old.n + 2, err);
+    /* The new one takes the place of all that earlier leaders left; then it is named. */
+    TRY(storage_commit(plain, ops, old.n + 1, err));
+    return storage_put(physical, LOCK, str_of(uuid), err);
 }

@@ -14,9 +14,14 @@ struct advert {
 };
 
 void advert_fill(struct advert *out, struct str id, struct str api_addr, struct str cluster_addr);
-/* Through the barrier's storage.  1, 0 nobody has written one, -1. */
-int advert_read(struct storage *plain, struct advert *out, struct err *err) MUST_USE;
+/*
+ * ${plain} is the barrier's storage, ${physical} what lies beneath: core/lock stands there in the
+ * clear.  1, 0 nobody has written one, -1.
+ */
+int advert_read(struct storage *plain, struct storage *physical, struct advert *out,
+                struct err *err) MUST_USE;
 /* In place of all earlier ones. */
-int advert_write(struct storage *plain, const struct advert *mine, struct err *err) MUST_USE;
+int advert_write(struct storage *plain, struct storage *physical, const struct advert *mine,
+                 struct err *err) MUST_USE;
 
 #endif

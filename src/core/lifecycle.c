@@ -200,6 +200,34 @@ int lifecycle_seal_config_text(struct lifecycle *l, struct arena *a, struct str 
 
 /* ---- going active ---- */
 
+/* As far as is known without a call to another server. */
+static int migration_state(struct lifecycle *l, enum migration *out, struct err *err)
+{
+    TRY(migrate_seal_state(l->settings, out, err));
+    int known = atomic_load(&l->migration);
+    if (*out == MIGRATION_UNSURE)
+        *out = (enum migration)known;
+    return 0;
+}
+
+/* The same, by a try where only a try tells: what is done stays so, what is pending may be done. */
+static int migration_now(struct lifecycle *l, enum migration *out, struct err *err)
+{
+    TRY(migrate_seal_state(l->settings, out, err));
+    if (*out != MIGRATION_UNSURE)
+        return 0;
+    if (atomic_load(&l->migration) == MIGRATION_DONE)
+        *out = MIGRATION_DONE;
+    else
+        TRY(migrate_seal_try(l->settings, out, err));
+    atomic_store(&l->migration, *out);
+    return 0;
+}
+
+/*
+ * The store's seal becomes the configured one before anybody uses the store; unless another node
+ * saw to it, after this one had got the shares.
+ */
 static int before_active(struct lifecycle *l, struct err *err)
 {
     AUTO(secret_free) struct secret key = { 0 };
@@ -209,16 +237,14 @@ static int before_active(struct lifecycle *l, struct err *err)
     pthread_mutex_unlock(&l->mu);
     if (key.n == 0)
         return 0;
-    /* Another node may have been active in between, and have done it. */
-    TRY(migrate_seal_state(l->settings, &state, err));
-    int result = state == MIGRATION_NONE
-                     ? 0
-                     : migrate_seal(l->settings, l->barrier, secret_str(&key), err);
+    int result = migration_now(l, &state, err);
+    if (result == 0 && state == MIGRATION_PENDING)
+        result = migrate_seal(l->settings, l->barrier, secret_str(&key), err);
     if (result == 0) {
         atomic_store(&l->migration, MIGRATION_DONE);
         return 0;
     }
-    pthread_mutex_lock(&l->mu);
+    pthread_mutex_lock(&l->mu); /* for the next time that this node becomes active */
     l->migration_key = secret_take(&key);
     pthread_mutex_unlock(&l->mu);
     return result;
@@ -254,35 +280,28 @@ static void go_sealed(struct lifecycle *l)
 /* The root key is known: open everything. */
 static int open_store(struct lifecycle *l, struct str root_key, struct err *err)
 {
+    struct err why = { 0 };
     TRY(barrier_unseal(l->barrier, root_key, err));
-    if (go_active(l, err) < 0) {
-        LOG(&lg, ERROR, "post-unseal setup failed: error=%s", err->msg);
-        barrier_seal(l->barrier);
-        return -1;
-    }
-    return 0;
+    if (go_active(l, &why) == 0)
+        return 0;
+    LOG(&lg, ERROR, "post-unseal setup failed: error=%s", why.msg);
+    barrier_seal(l->barrier);
+    return err_set(err, why.code, "%s", why.msg);
 }
 
 /* ---- unsealing by people ---- */
 
-static int migration_state(struct lifecycle *l, enum migration *out, struct err *err)
+/* Older stores lack it; lifecycle_seal_encrypt needs it.  Who may not write leaves it to others. */
+static void keep_kek(struct lifecycle *l, struct str kek)
 {
-    TRY(migrate_seal_state(l->settings, out, err));
-    int known = atomic_load(&l->migration);
-    if (*out == MIGRATION_UNSURE)
-        *out = (enum migration)known;
-    return 0;
-}
-
-/* The same, by a try where only a try tells. */
-static int migration_now(struct lifecycle *l, enum migration *out, struct err *err)
-{
-    TRY(migration_state(l, out, err));
-    if (*out != MIGRATION_UNSURE)
-        return 0;
-    TRY(migrate_seal_try(l->settings, out, err));
-    atomic_store(&l->migration, *out);
-    return 0;
+    AUTO(buf_free) struct buf found = { 0 };
+    struct err err = { 0 };
+    struct storage *inside = barrier_storage(l->barrier);
+    int there = storage_get(inside, KEYCHAIN_KEK, &found, &err);
+    if (there == 0)
+        there = storage_put(inside, KEYCHAIN_KEK, kek, &err);
+    if (there < 0)
+        LOG(&lg, DEBUG, "key-encryption key not kept: error=%s", err.msg);
 }
 
 int lifecycle_open_barrier(struct lifecycle *l, struct str combined, struct err *err)
@@ -312,10 +331,13 @@ static int unseal_with_shares(struct lifecycle *l, struct seal *seal, bool migra
         l->migration_key = secret_take(&combined);
         pthread_mutex_unlock(&l->mu);
     }
-    result = open_store(l, secret_str(&root_key), err);
-    if (result < 0)
+    if (open_store(l, secret_str(&root_key), err) < 0) {
         forget_migration(l);
-    return result;
+        return -1;
+    }
+    if (seal == NULL && !migrate)
+        keep_kek(l, secret_str(&combined));
+    return 0;
 }
 
 /* ---- joining a cluster ---- */

@@ -1,4 +1,4 @@
-/* Migrate_seal: whether the store's seal is another than the configured one, and the change to it. */
+/* Migrate_seal: is the store's seal another than the configured one; and the change to that. */
 #ifndef CORE_MIGRATE_SEAL_H
 #define CORE_MIGRATE_SEAL_H
 

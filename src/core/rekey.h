@@ -8,8 +8,8 @@
 struct rekey; /* any thread; at most one operation is in progress */
 
 /*
- * What gets new shares.  With a seal that needs nobody's, people hold the recovery key: their shares
- * are asked for in both cases, and new ones come of a rekey of the recovery key only.
+ * What gets new shares.  With a seal that needs nobody's, people hold the recovery key: their
+ * shares are asked for in both cases, and new ones come of a rekey of the recovery key only.
  */
 enum rekey_target { REKEY_BARRIER, REKEY_RECOVERY };
 

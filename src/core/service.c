@@ -16,7 +16,7 @@
 
 static const struct log lg = { "core" };
 
-enum { RETRY_MS = 500, SETTLE_LOG_MS = 1000 };
+enum { RETRY_MS = 500, FIRST_MS = 300 };
 
 struct service {
     const struct core_settings *settings;
@@ -190,7 +190,7 @@ static void read_advert(struct service *s)
 {
     struct advert found = { 0 };
     struct err err = { 0 };
-    if (advert_read(barrier_storage(s->barrier), &found, &err) < 0)
+    if (advert_read(barrier_storage(s->barrier), s->settings->physical, &found, &err) < 0)
         LOG(&lg, DEBUG, "the active node's addresses are not known: error=%s", err.msg);
     pthread_mutex_lock(&s->mu);
     s->advert = found;
@@ -207,7 +207,7 @@ static void write_advert(struct service *s)
     pthread_mutex_lock(&s->mu);
     s->advert = mine;
     pthread_mutex_unlock(&s->mu);
-    if (advert_write(barrier_storage(s->barrier), &mine, &err) < 0)
+    if (advert_write(barrier_storage(s->barrier), s->settings->physical, &mine, &err) < 0)
         LOG(&lg, WARN, "failed to write this node's addresses for the others: error=%s", err.msg);
 }
 
@@ -220,13 +220,13 @@ static int become_active(struct service *s, struct err *err)
     TRY(s->ha->ops->settle(s->ha, err));
     TRY(barrier_follow(s->barrier, err));
     TRY(s->calls.before_active(s->calls.lifecycle, err));
+    write_advert(s);
+    keep_cluster_keys(s);
     TRY(build(s, false, &on, err));
     retire(show(s, on, SERVICE_ACTIVE));
     LOG(&lg, INFO, "post-unseal setup complete, this node is active: ms=%lld",
         (long long)((monotonic_ns() - began) / 1000000));
     s->calls.became_active(s->calls.lifecycle);
-    write_advert(s);
-    keep_cluster_keys(s);
     return 0;
 }
 
@@ -453,6 +453,15 @@ static int start_alone(struct service *s, struct err *err)
     return 0;
 }
 
+/* A cluster of one decides at once: who unseals it finds it active. */
+static void wait_first_mode(struct service *s)
+{
+    struct service_leader leader;
+    struct err ignored = { 0 };
+    uint64_t term;
+    (void)!service_wait_leader(s, FIRST_MS, 0, &leader, &term, &ignored);
+}
+
 static int start_contest(struct service *s, struct err *err)
 {
     struct ha_events events = { s, on_role_changed, on_keys_changed, on_store_replaced };
@@ -467,8 +476,10 @@ static int start_contest(struct service *s, struct err *err)
     }
     int rc = pthread_create(&s->thread, NULL, follow, s);
     s->running = rc == 0;
-    if (rc == 0)
+    if (rc == 0) {
+        wait_first_mode(s);
         return 0;
+    }
     s->ha->ops->stop(s->ha);
     retire(show(s, NULL, SERVICE_OFF));
     return err_set(err, ERR_NOMEM, "no thread to follow the cluster");

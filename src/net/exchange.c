@@ -99,7 +99,7 @@ void exchange_free_spares(struct loop *l)
     l->n_spares = 0;
 }
 
-void exchange_dispatch(struct exchange *x)
+void exchange_introduce(struct exchange *x)
 {
     const struct conn *c = x->conn;
     struct http_request *req = &x->pub.req;
@@ -109,7 +109,13 @@ void exchange_dispatch(struct exchange *x)
     req->peer_certs_der = c->peer_certs;
     req->member = str_of(c->member);
     req->listener = c->site->listener;
-    c->site->handler(c->site->ctx, &x->pub);
+}
+
+void exchange_dispatch(struct exchange *x)
+{
+    const struct site *site = x->conn->site;
+    exchange_introduce(x);
+    site->handler(site->ctx, &x->pub);
 }
 
 struct str http_header(const struct http_request *req, const char *name, bool *found)

@@ -53,6 +53,9 @@ struct exchange {
     struct stream *stream; /* NULL: the answer is whole */
 };
 
+/* Fill in what the request has of its connection: before it is judged by its head. */
+void exchange_introduce(struct exchange *x);
+
 /* A blank exchange for a request on ${c}, which it holds; NULL: out of memory. */
 struct exchange *exchange_new(struct conn *c, const struct exchange_ops *ops, void *owner) MUST_USE;
 /* Wipe and keep for the next request, or release.  Lets go of the connection. */

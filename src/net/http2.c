@@ -317,8 +317,12 @@ static void begin_spool(struct h2stream *st)
 {
     const struct site *site = st->h->c->site;
     struct http_request *req = &st->x->pub.req;
-    if (site->spools == NULL || st->heads_too_big || !split_target(req) ||
-        !site->spools(req))
+    if (site->spools == NULL || st->heads_too_big || !split_target(req))
+        return;
+    exchange_introduce(st->x);
+    req->headers = st->headers;
+    req->n_headers = st->n_headers;
+    if (!site->spools(req))
         return;
     st->spools = true;
     st->write_by_ms = 0; /* counts from the body's end */

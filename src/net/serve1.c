@@ -233,7 +233,10 @@ static void begin_spool(struct serve1 *h)
 {
     const struct site *site = h->c->site;
     struct http_request *req = &h->x->pub.req;
-    h->spools = site->spools != NULL && site->spools(req);
+    if (site->spools == NULL)
+        return;
+    exchange_introduce(h->x);
+    h->spools = site->spools(req);
     if (!h->spools)
         return;
     req->body_fd = spool_open(site->spool_dir);

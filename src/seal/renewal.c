@@ -1,4 +1,4 @@
-/* The renewing thread: a call, a wait that can be ended, and so on until there is no sense in it. */
+/* The renewing thread: a call, a wait that can be ended, and so on until it makes no sense. */
 #include "seal/renewal.h"
 
 #include <pthread.h>
@@ -10,7 +10,7 @@
 
 static const struct log lg = { "seal-transit" };
 
-enum { RETRY_FIRST_MS = 1000, RETRY_MOST_MS = 30000 };
+enum { RETRY_FIRST_MS = 1000, RETRY_MOST_MS = 30000, LEASE_MOST_S = 365 * 86400 };
 
 struct renewal {
     struct renewal_calls calls;
@@ -22,7 +22,7 @@ struct renewal {
 
 int64_t renewal_wait_ms(int64_t lease_s, uint32_t dice)
 {
-    int64_t lease_ms = lease_s > INT64_MAX / 1000 ? INT64_MAX : lease_s * 1000;
+    int64_t lease_ms = (lease_s < LEASE_MOST_S ? lease_s : LEASE_MOST_S) * 1000;
     /* Between six and seven tenths, never hammering. */
     int64_t wait = lease_ms / 10 * 6 + lease_ms / 10 * (dice % 1000) / 1000;
     return wait < 500 ? 500 : wait;

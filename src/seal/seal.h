@@ -69,6 +69,7 @@ struct seal_stanza {
 /* A kind that needs nobody's shares; a row of server/registry.c. */
 struct seal_kind {
     const char *type;
+    const char *const *options; /* that it knows; NULL at the end */
     /* Nobody is called yet. -1: ERR_BAD_REQUEST names what is wrong in the stanza. */
     int (*open)(const struct seal_stanza *stanza, struct seal **out, struct err *err);
 };

@@ -133,8 +133,8 @@ static int decode(struct arena *a, struct str value, struct secret *out, struct 
     if ((text.n == 2 * KEY_LEN && hex_decode(a, text, &key, NULL) == 0)
         || (base64_decode(a, text, &key, NULL) == 0 && key.n == KEY_LEN))
         return secret_set(out, key, err);
-    return err_set(err, ERR_BAD_REQUEST, "a key of %d bytes expected, as it is, in hex or in base64",
-                   KEY_LEN);
+    return err_set(err, ERR_BAD_REQUEST,
+                   "a key of %d bytes expected, as it is, in hex or in base64", KEY_LEN);
 }
 
 static int read_key(const struct seal_stanza *stanza, const char *id_name, const char *key_name,
@@ -178,4 +178,6 @@ static int static_open(const struct seal_stanza *stanza, struct seal **out, stru
     return 0;
 }
 
-const struct seal_kind seal_static_key = { "static", static_open };
+static const char *const options[] = { "current_key", "current_key_id", "previous_key",
+                                       "previous_key_id", NULL };
+const struct seal_kind seal_static_key = { "static", options, static_open };

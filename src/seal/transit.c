@@ -57,15 +57,15 @@ static int call(struct transit *t, struct arena *a, struct str path, struct str 
 {
     AUTO(drop_client) struct coffer *client = NULL;
     AUTO(coffer_answer_free) struct coffer_answer answer = { 0 };
-    struct coffer_options options = t->peer;
+    struct coffer_options peer = t->peer;
     struct coffer_error why = { 0 };
     struct coffer_request request = { .method = "PUT", .path = path.p, .body = body.p,
                                       .body_len = body.n };
 
     *status = 0;
-    options.token = t->token.n > 0 ? (const char *)t->token.p : NULL;
+    peer.token = t->token.n > 0 ? (const char *)t->token.p : NULL;
     TRY(arena_check(a, err));
-    if (coffer_new(&options, &client, &why) < 0)
+    if (coffer_new(&peer, &client, &why) < 0)
         return err_set(err, ERR_UPSTREAM, "%s", why.text);
     int result = coffer_call(client, &request, &answer, &why);
     *status = answer.status;
@@ -295,10 +295,10 @@ static int try_client(const struct transit *t, struct err *err)
 {
     struct coffer *client = NULL;
     struct coffer_error why = { 0 };
-    struct coffer_options options = t->peer;
+    struct coffer_options peer = t->peer;
 
-    options.token = (const char *)t->token.p;
-    if (coffer_new(&options, &client, &why) < 0)
+    peer.token = (const char *)t->token.p;
+    if (coffer_new(&peer, &client, &why) < 0)
         return err_set(err, ERR_BAD_REQUEST, "%s", why.text);
     coffer_free(client);
     return 0;
@@ -322,4 +322,9 @@ static int transit_open(const struct seal_stanza *stanza, struct seal **out, str
     return 0;
 }
 
-const struct seal_kind seal_transit = { "transit", transit_open };
+static const char *const options[] = {
+    "address",       "disable_renewal", "key_name",        "mount_path",      "namespace",
+    "tls_ca_cert",   "tls_ca_path",     "tls_client_cert", "tls_client_key",  "tls_server_name",
+    "tls_skip_verify", "token",         NULL,
+};
+const struct seal_kind seal_transit = { "transit", options, transit_open };

@@ -1,6 +1,7 @@
 /* Storage "raft" and its cluster port. */
 #include "server/cluster.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -96,6 +97,8 @@ static int make_spool_dir(struct cluster *c, struct err *err)
     struct str dir = arena_printf(c->arena, STR_FMT "/raft/snapshots", STR_ARG(path));
     TRY(arena_check(c->arena, err));
     c->spool_dir = dir.p;
+    if (mkdir(c->spool_dir, 0700) < 0 && errno != EEXIST)
+        return err_set(err, ERR_IO, "%s: %s", c->spool_dir, strerror(errno));
     return 0;
 }
 

@@ -3,7 +3,10 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "server/registry.h"
+
+static const struct log lg = { "core" };
 
 static const char *environment(void *ctx, const char *name)
 {
@@ -35,6 +38,19 @@ int seals_check(const struct config *c, struct err *err)
     return 0;
 }
 
+/* As Vault: what it does not know does not end the start, but it is told. */
+static void tell_unknown(const struct config_seal *s, const struct seal_kind *kind)
+{
+    for (size_t i = 0; i < s->n_options; i++) {
+        const char *const *known = kind->options;
+        while (*known != NULL && !str_is(s->options[i].name, *known))
+            known++;
+        if (*known == NULL)
+            LOG(&lg, WARN, "unknown key in a seal stanza: seal=" STR_FMT " key=" STR_FMT,
+                STR_ARG(s->type), STR_ARG(s->options[i].name));
+    }
+}
+
 static int open_one(const struct config_seal *s, struct seal **out, struct err *err)
 {
     struct seal_stanza stanza = { .options = s->options, .n = s->n_options, .env = environment };
@@ -44,6 +60,7 @@ static int open_one(const struct config_seal *s, struct seal **out, struct err *
     if (kind == NULL || kind->open(&stanza, out, err) < 0)
         return err_prefix(err, "Error parsing Seal configuration: seal \"" STR_FMT "\"",
                           STR_ARG(s->type));
+    tell_unknown(s, kind);
     return 0;
 }
 

@@ -3,6 +3,7 @@ import base64
 import json
 import os
 import shutil
+import signal
 import ssl
 import time
 import unittest
@@ -15,6 +16,22 @@ WAIT_S = 30
 # What a token must be allowed to do for a seal.
 POLICY = ('path "transit/encrypt/unseal*" { capabilities = ["update"] }\n'
           'path "transit/decrypt/unseal*" { capabilities = ["update"] }\n')
+
+# An OpenPGP key that nobody uses, and its fingerprint.
+PGP_KEY = ("mDMEXg1dpRYJKwYBBAHaRw8BAQdA2Pk+jRLsx9NUo0C1GqYQELciot8noBastke4lhrg9oq0F1Rlc3Qg"
+           "PHRlc3RAZXhhbXBsZS5jb20+iJAEExYIADgWIQSmqf9yiXUlA5igaFYaJwTRGdvFzgUCXg1dpQIbAQUL"
+           "CQgHAgYVCgkICwIEFgIDAQIeAQIXgAAKCRAaJwTRGdvFzgJRAP9Hvf8nK5gpePiQmjCRmDSMibRqiuR1"
+           "RrXfzThsA22RvwD9GyGZCMbsExA+AHsZU2AfhMk58oyZ2tQsy4vVuQeJsgu4OAReDV2lEgorBgEEAZdV"
+           "AQUBAQdA58Tt22VakRqABR81QEBsG3Wlbu/bOmWiCi5c7lkoC38DAQgHiHgEGBYIACAWIQSmqf9yiXUl"
+           "A5igaFYaJwTRGdvFzgUCXg1dpQIbDAAKCRAaJwTRGdvFzhAAAP9cZrblhcPSDdvcFppuSZfEWFczlp0J"
+           "GFhxlrAtuWs0vgEAiGuBUBkC5cK0zw8APEoNdpjFI4IVbtoF8ueAO8D5/gc=")
+FINGERPRINT = "a6a9ff728975250398a068561a2704d119dbc5ce"
+
+
+def spoilt(key):
+    """A share of the right form that is none."""
+    raw = base64.b64decode(key)
+    return base64.b64encode(bytes([raw[0] ^ 1]) + raw[1:]).decode()
 
 
 class Seals(Journey):
@@ -170,6 +187,22 @@ class AutoUnseal(Seals):
         server.wait_active()
         self.assertEqual(server.get("kv/a").data, {"b": "c"})
 
+    def test_a_peer_that_hangs_holds_up_nobody(self):
+        peer = self.peer()
+        server = self.up(self.transit(peer))
+        self.assertEqual(server.stop(), 0)
+        peer.process.send_signal(signal.SIGSTOP)
+        try:
+            server.start()
+            began = time.monotonic()
+            while time.monotonic() < began + 1:
+                self.assertTrue(self.status(server)["sealed"])
+                self.assertEqual(server.request("GET", "sys/health", token="").status, 503)
+            self.assertLess(time.monotonic(), began + 3)
+        finally:
+            peer.process.send_signal(signal.SIGCONT)
+        server.wait_active()
+
     def test_an_init_without_the_peer_is_refused_and_can_be_made_later(self):
         peer = self.peer()
         server = self.sealed(self.transit(peer)).start()
@@ -257,7 +290,7 @@ class AutoUnseal(Seals):
                                     token="").body["sealed"])
         server.put("sys/seal")
         server.put("sys/unseal", {"key": server.recovery[0]}, token="")
-        wrong = base64.b64encode(os.urandom(33)).decode()
+        wrong = spoilt(server.recovery[1])
         answer = server.request("PUT", "sys/unseal", {"key": wrong}, token="")
         self.assertEqual((answer.status, answer.body["errors"]),
                          (500, ["recovery key does not match submitted values"]))
@@ -267,6 +300,7 @@ class AutoUnseal(Seals):
     def test_banner_and_command_line(self):
         peer = self.peer()
         server = self.sealed(self.transit(peer)).start()
+        self.wait_log(server, "Vault server started!")
         log = server.log_text()
         for row in ("Seal Type: transit", f"Transit Address: {peer.address}",
                     "Transit Key Name: unseal", "Transit Mount Path: transit/"):
@@ -336,10 +370,14 @@ class Environment(Seals):
 
     def test_the_stanza_wins_for_address_and_token_the_environment_for_the_key(self):
         peer = self.peer()
-        server = self.sealed(self.transit(peer, key="of-the-stanza"))
+        server = self.sealed(self.transit(peer, key="of-the-stanza",
+                                          more=' what_is_this = "1"\n'))
         server.environment = {"VAULT_ADDR": "http://127.0.0.1:1", "VAULT_TOKEN": "s.none",
                               "VAULT_TRANSIT_SEAL_KEY_NAME": "unseal"}
         self.init(server.start())
+        self.wait_log(server, "Vault server started!")
+        self.assertIn("unknown key in a seal stanza: seal=transit key=what_is_this",
+                      server.log_text())
         self.assertIn("Transit Key Name: unseal", server.log_text())
         self.assertIn(f"Transit Address: {peer.address}", server.log_text())
 
@@ -395,7 +433,7 @@ class StaticKey(Seals):
             self.configure(server, self.static("k1", form))
             self.again(server)
         self.assertEqual(self.status(server)["recovery_seal"], True)
-        self.assertIn("Static KMS Key ID: k1", server.log_text())
+        self.wait_log(server, "Static KMS Key ID: k1")
 
     def test_the_previous_key_opens_once_and_the_new_one_is_used_then(self):
         one, two = os.urandom(32).hex(), os.urandom(32).hex()
@@ -449,8 +487,7 @@ class RecoveryKeys(Seals):
         answer = self.root(keys[1:])
         self.assertTrue(answer.body["complete"])
         self.assertEqual((answer.body["required"], len(answer.body["encoded_root_token"])), (2, 35))
-        wrong = base64.b64encode(os.urandom(33)).decode()
-        answer = self.root([keys[0], wrong])
+        answer = self.root([keys[0], spoilt(keys[1])])
         self.assertEqual((answer.status, answer.body["errors"]),
                          (400, ["root generation aborted: unable to authenticate: recovery key "
                                 "verification failed: recovery key does not match submitted "
@@ -483,9 +520,8 @@ class RecoveryKeys(Seals):
         self.assertTrue(self.root(done["keys_base64"]).body["complete"])
 
     def test_wrong_keys_rekey_nothing(self):
-        wrong = base64.b64encode(os.urandom(33)).decode()
         answer = self.rekey("sys/rekey-recovery-key", {"secret_shares": 1, "secret_threshold": 1},
-                            [self.one.recovery[0], wrong])
+                            [self.one.recovery[0], spoilt(self.one.recovery[1])])
         self.assertEqual((answer.status, answer.body["errors"]),
                          (400, ["recovery key verification failed: recovery key does not match "
                                 "submitted values"]))
@@ -506,6 +542,24 @@ class RecoveryKeys(Seals):
         self.assertEqual((done["complete"], done["keys"], done["keys_base64"]), (True, [], []))
         self.again(self.one)
         self.assertTrue(self.root(self.one.recovery[:2]).body["complete"])
+
+    def test_a_backup_of_encrypted_recovery_shares(self):
+        path = "sys/rekey/recovery-key-backup"
+        self.assertEqual(self.one.request("GET", path).status, 400)
+        done = self.rekey("sys/rekey-recovery-key",
+                          {"secret_shares": 1, "secret_threshold": 1, "pgp_keys": [PGP_KEY],
+                           "backup": True}, self.one.recovery[:2]).body
+        self.assertEqual(done["pgp_fingerprints"], [FINGERPRINT])
+        kept = self.one.get(path).data
+        self.assertEqual(kept["keys_base64"], {FINGERPRINT: done["keys_base64"]})
+        self.assertEqual(kept["nonce"], done["nonce"])
+        self.assertEqual(self.one.request("GET", "sys/rekey/backup").status, 400)
+        shown = self.one.cli("operator", "rekey", "-target=recovery", "-backup-retrieve",
+                             "-format=json")
+        self.assertIn(FINGERPRINT, shown.stdout)
+        gone = self.one.cli("operator", "rekey", "-target=recovery", "-backup-delete")
+        self.assertEqual(gone.returncode, 0, gone.stderr)
+        self.assertEqual(self.one.request("GET", path).status, 400)
 
     def test_the_command_line(self):
         begun = self.one.cli("operator", "rekey", "-target=recovery", "-init", "-key-shares=1",
@@ -598,7 +652,7 @@ class Migration(Seals):
         self.configure(server, off + self.transit(new))
         server.start()
         self.wait_log(server, "cannot auto-unseal during seal migration")
-        self.assertIn(f"Old Transit Address: {old.address}", server.log_text())
+        self.wait_log(server, f"Old Transit Address: {old.address}")
         self.migrate(server, server.recovery)
         self.again(server)                  # the disabled stanza is still there
         old.stop()
@@ -643,7 +697,7 @@ class Migration(Seals):
         self.configure(server, self.transit(peer))
         server.start()
         server.put("sys/unseal", {"key": server.keys[0], "migrate": True}, token="")
-        wrong = base64.b64encode(os.urandom(33)).decode()
+        wrong = spoilt(server.keys[1])
         answer = server.request("PUT", "sys/unseal", {"key": wrong, "migrate": True}, token="")
         self.assertEqual(answer.status, 500)
         self.assertTrue(self.status(server)["migration"])

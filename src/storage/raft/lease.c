@@ -99,9 +99,9 @@ struct lease_grant lease_give(struct lease *l, uint64_t member, bool covers, uin
     if (p == NULL)
         return g;
     g.back = p->stopped != 0 && p->until > now;
-    if (l->stopping || !covers || own_until <= now || p->theirs == 0)
+    if (l->stopping || !covers || own_until <= now || p->theirs <= p->given)
         return g;
-    g.theirs = p->theirs;
+    g.theirs = p->given = p->theirs;
     g.ms = own_until - now < l->grant_ms ? own_until - now : l->grant_ms;
     if (now + g.ms > p->until)
         p->until = now + g.ms;

@@ -30,6 +30,7 @@ struct lease_peer {
     uint64_t number;
     uint64_t echoed;   /* newest time of ours that it has seen; 0: none */
     uint64_t theirs;   /* its own time, of its newest result */
+    uint64_t given;    /* that of its times which it was given the newest grant for */
     uint64_t until;    /* its grant ends, by our clock */
     uint64_t stopped;  /* our time when we took its grant back; 0: not */
 };
@@ -65,7 +66,8 @@ struct lease_grant {
 };
 /*
  * A frame is about to be sent.  ${covers}: the member's log is known to hold all that is visible
- * anywhere.
+ * anywhere, and all that is going to be.  There is one grant for each of its results: a member that
+ * is not heard of gets no more.
  */
 struct lease_grant lease_give(struct lease *l, uint64_t member, bool covers, uint64_t own_until,
                               uint64_t now);

@@ -240,17 +240,13 @@ int node_start_engine(struct node *n, const struct mark *mark, struct err *err)
 
 /* ---- sending ---- */
 
-/* Every member's log has it, that may read from its own store. */
-static bool covers(const struct node *n, uint64_t number)
-{
-    return engine_match(n->engine, number) >= n->visible;
-}
-
 static void add_leader_fields(struct node *n, struct frame *f, uint64_t number,
                               const struct engine_view *v)
 {
     uint64_t until = lease_until(&n->lease, v->conf, n->number, n->now_ms);
-    struct lease_grant g = lease_give(&n->lease, number, covers(n, number), until, n->now_ms);
+    /* Also of what is committed and waits for it: else a slow member would hold up all for ever. */
+    bool covers = engine_match(n->engine, number) >= v->committed;
+    struct lease_grant g = lease_give(&n->lease, number, covers, until, n->now_ms);
     f->echo = g.theirs;
     f->grant = g.ms;
     if (g.back)
