@@ -346,7 +346,8 @@ class RaftGuide(Journey):
         keys = shell.run(f"VAULT_TOKEN={token} vault list sys/raw/sys").split()
         self.assertEqual(keys[:2], ["Keys", "----"])
         for key in ("counters/", "policy/", "token/"):
-            self.assertIn(key, keys)
+            with self.subTest(key):
+                self.assertIn(key, keys)
         self.assertEqual(shell.run(f"VAULT_TOKEN={token} vault delete sys/raw/sys/counters"),
                          "Success! Data deleted (if it existed) at: sys/raw/sys/counters\n")
 

@@ -168,7 +168,7 @@ status() {
 
 clean() {
     local name file
-    status | head -n 1
+    status | sed -n 1p
     for name in $names; do
         stop "$name" >/dev/null
     done
