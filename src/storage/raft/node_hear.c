@@ -100,8 +100,9 @@ static void be_removed(struct node *n, const struct frame *f, uint64_t number)
     if (member_of(v.conf, number) == NULL || f->index <= v.conf_index ||
         atomic_exchange(&n->removed, true))
         return;
-    LOG(&lg, ERROR, "this node has been removed from its cluster and takes no part any more: to let "
-                    "it join again, remove what is in its path: told by " MEMBER_FMT, MEMBER_ARG(f->m.peer));
+    LOG(&lg, ERROR, "this node has been removed from its cluster and takes no part any more: to "
+                    "let it join again, remove what is in its path: told by " MEMBER_FMT,
+        MEMBER_ARG(f->m.peer));
     n->o.removed(n->o.ctx);
     engine_free(n->engine);
     n->engine = NULL;
@@ -317,15 +318,15 @@ static void installed_run(struct node *n, struct node_event *event)
     n->arrived_mark = e->mark;
     e->mark = (struct mark){ 0 };
     mark_drop(event);
-    n->o.voided(n->o.ctx, false);
     node_check(n, journal_reset(n->journal, n->arrived_mark.index + 1, &err), &err);
 }
 
 void node_on_installed(void *ctx, const struct mark *mark)
 {
     struct node *n = ctx;
+    n->o.voided(n->o.ctx, false);
+    waiters_skipped(n->waiters, mark->index);
     node_on_applied(n, mark);
-    waiters_decided(n->waiters, mark->index, 0);
     post_mark(n, installed_run, mark, NULL, "", 0);
 }
 
@@ -386,8 +387,8 @@ static void synced_run(struct node *n, struct node_event *event)
     n->syncing = false;
     if (n->engine != NULL && e->mark.restore == 0 && !e->mark.invalid && !n->installing) {
         n->compacted = index;
-        node_check(n, engine_compact(n->engine, n->now_ms, &e->mark, (unsigned)trailing, &n->todo, &err),
-              &err);
+        int rc = engine_compact(n->engine, n->now_ms, &e->mark, (unsigned)trailing, &n->todo, &err);
+        node_check(n, rc, &err);
         if (index > trailing)
             node_check(n, journal_forget(n->journal, index - trailing, &err), &err);
     }
