@@ -13,20 +13,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/random.h"
 #include "storage/raft/votefile.h"
+#include "storage/raft/wal_batch.h"
 #include "storage/raft/wal_files.h"
 #include "storage/raft/wal_recent.h"
 
 #define RECENT_BYTES ((size_t)8 << 20)
-#define MARK_BYTES 16
 
 struct wal {
     int dir; /* locked against other processes */
 
     /* of the appending thread */
     uint32_t next_counter;
-    bool mark; /* what stands behind the end is of another time: a mark goes before the next entry */
+    bool mark; /* behind the end stand bytes of another time: a mark goes before the next entry */
 
     pthread_mutex_t vote_mu; /* held by one who writes the vote, over that */
     struct votefile votes;
@@ -259,37 +258,10 @@ int wal_read(struct wal *w, uint64_t index, struct wal_entry *out, struct buf *d
 
 /* ---- appending ---- */
 
-/* What one append adds to one segment. */
-struct piece {
-    struct wal_segment *segment; /* borrowed, or ours when fresh */
-    struct wal_chunk *chunk;     /* the bytes; ours */
-    uint64_t at, end;
-    uint32_t crc; /* at the end */
-    size_t n;     /* entries */
-    bool fresh, mark;
-};
-
-struct batch {
-    struct piece *v;
-    size_t n, cap;
-    const struct wal_entry *entries;
-    size_t left;
-};
-
-static void batch_free(struct batch *b)
-{
-    for (size_t i = 0; i < b->n; i++) {
-        wal_chunk_unref(b->v[i].chunk);
-        if (b->v[i].fresh)
-            wal_segment_unref(b->v[i].segment);
-    }
-    free(b->v);
-}
-
 static int check_entries(struct wal *w, const struct wal_entry *e, size_t n, struct err *err)
 {
     uint64_t next = wal_last(w) + 1;
-    if (e[0].index == 0 || e[0].index > next)
+    if (e[0].index == 0 || e[0].index > next || n > UINT64_MAX - e[0].index)
         return err_set(err, ERR_INTERNAL, "raft log: entry %" PRIu64 " cannot follow %" PRIu64,
                        e[0].index, next - 1);
     for (size_t i = 0; i < n; i++) {
@@ -303,125 +275,6 @@ static int check_entries(struct wal *w, const struct wal_entry *e, size_t n, str
     return 0;
 }
 
-static struct piece *add_piece(struct batch *b)
-{
-    if (b->n == b->cap) {
-        size_t cap = b->cap * 2 + 2;
-        struct piece *more = reallocarray(b->v, cap, sizeof *more);
-        if (more == NULL)
-            return NULL;
-        b->v = more;
-        b->cap = cap;
-    }
-    b->v[b->n] = (struct piece){ 0 };
-    return &b->v[b->n++];
-}
-
-/* How many of the entries fit behind p->at, and where they end. */
-static void measure(struct piece *p, const struct batch *b)
-{
-    p->end = p->at + (p->mark ? wal_record_space(MARK_BYTES) : 0);
-    for (p->n = 0; p->n < b->left; p->n++) {
-        uint64_t space = wal_record_space(b->entries[p->n].data.n);
-        if (p->end > p->segment->size || space > p->segment->size - p->end)
-            return;
-        p->end += space;
-    }
-}
-
-static uint32_t put_mark(char **to, uint32_t crc)
-{
-    char data[MARK_BYTES];
-    random_fill(data, sizeof data);
-    struct wal_entry mark = { .data = { data, sizeof data } };
-    crc = wal_record_put(*to, WAL_RECORD_MARK, crc, &mark);
-    *to += wal_record_space(sizeof data);
-    return crc;
-}
-
-static int write_piece(struct piece *p, struct batch *b, struct err *err)
-{
-    p->chunk = wal_chunk_new(p->end - p->at);
-    if (p->chunk == NULL)
-        return err_set(err, ERR_NOMEM, "raft log: out of memory");
-    p->chunk->from = (struct wal_point){ p->segment->counter, p->at };
-    char *to = p->chunk->bytes;
-    if (p->mark)
-        p->crc = put_mark(&to, p->crc);
-    for (size_t i = 0; i < p->n; i++) {
-        p->crc = wal_record_put(to, WAL_RECORD_ENTRY, p->crc, &b->entries[i]);
-        to += wal_record_space(b->entries[i].data.n);
-    }
-    b->entries += p->n;
-    b->left -= p->n;
-    return wal_segment_write(p->segment, p->at, str_mem(p->chunk->bytes, p->chunk->n), err);
-}
-
-/* What fits into the newest segment. */
-static int fill_last(struct wal *w, struct batch *b, struct err *err)
-{
-    struct wal_segment *last = wal_files_last(&w->files);
-    struct piece p = { .segment = last, .mark = w->mark };
-    if (last == NULL)
-        return 0;
-    p.at = last->end;
-    p.crc = last->crc;
-    measure(&p, b);
-    if (p.n == 0)
-        return 0;
-    struct piece *added = add_piece(b);
-    if (added == NULL)
-        return err_set(err, ERR_NOMEM, "raft log: out of memory");
-    *added = p;
-    return write_piece(added, b, err);
-}
-
-static int fill_new(struct wal *w, struct batch *b, struct err *err)
-{
-    const struct wal_segment *last = wal_files_last(&w->files);
-    uint64_t needed = WAL_SEGMENT_HEAD + wal_record_space(b->entries[0].data.n);
-    struct wal_segment_plan plan = {
-        .counter = w->next_counter,
-        .base = b->entries[0].index,
-        .size = needed > WAL_SEGMENT_SIZE ? (needed + 4095) & ~(uint64_t)4095 : WAL_SEGMENT_SIZE,
-    };
-    if (b->n > 0) {
-        plan.prev_end = b->v[b->n - 1].end;
-        plan.prev_crc = b->v[b->n - 1].crc;
-    } else if (last != NULL) {
-        plan.prev_end = last->end;
-        plan.prev_crc = last->crc;
-    }
-    struct wal_segment *s;
-    TRY(wal_segment_new(w->dir, w->votes.id, &plan, &s, err));
-    struct piece *p = add_piece(b);
-    if (p == NULL) {
-        unlinkat(w->dir, s->name, 0);
-        wal_segment_unref(s);
-        return err_set(err, ERR_NOMEM, "raft log: out of memory");
-    }
-    w->next_counter++;
-    *p = (struct piece){ .segment = s, .fresh = true, .at = s->end, .crc = s->crc };
-    measure(p, b);
-    return write_piece(p, b, err);
-}
-
-/* Make as if none of it had been written. */
-static void undo(struct wal *w, struct batch *b)
-{
-    static const char zeros[WAL_RECORD_HEAD];
-    for (size_t i = b->n; i-- > 0;) {
-        struct piece *p = &b->v[i];
-        if (p->fresh) {
-            unlinkat(w->dir, p->segment->name, 0);
-            w->next_counter--;
-        } else {
-            (void)!wal_segment_write(p->segment, p->at, str_mem(zeros, sizeof zeros), NULL);
-            w->mark = true;
-        }
-    }
-}
-
 static size_t term_changes(const struct wal_entry *e, size_t n)
 {
     size_t changes = 1;
@@ -430,17 +283,18 @@ static size_t term_changes(const struct wal_entry *e, size_t n)
     return changes;
 }
 
-static int reserve(struct wal *w, const struct batch *b, const struct wal_entry *entries, size_t n,
-                   struct err *err)
+static int reserve(struct wal *w, const struct wal_batch *b, const struct wal_entry *entries,
+                   size_t n, struct err *err)
 {
     TRY(wal_files_reserve(&w->files, b->n, err));
     TRY(wal_recent_reserve(&w->recent, b->n, err));
     return wal_index_reserve(&w->index, n, term_changes(entries, n), err);
 }
 
-static void publish_piece(struct wal *w, struct piece *p, const struct wal_entry *entries)
+static void publish_piece(struct wal *w, const struct wal_piece *p,
+                          const struct wal_entry *entries)
 {
-    uint64_t at = p->at + (p->mark ? wal_record_space(MARK_BYTES) : 0);
+    uint64_t at = p->first_at;
     for (size_t i = 0; i < p->n; i++) {
         const struct wal_entry *e = &entries[i];
         wal_index_put(&w->index, e->index, e->term,
@@ -455,8 +309,8 @@ static void publish_piece(struct wal *w, struct piece *p, const struct wal_entry
     wal_recent_add(&w->recent, wal_chunk_ref(p->chunk));
 }
 
-static int publish(struct wal *w, const struct batch *b, const struct wal_entry *entries, size_t n,
-                   struct err *err)
+static int publish(struct wal *w, const struct wal_batch *b, const struct wal_entry *entries,
+                   size_t n, struct err *err)
 {
     pthread_mutex_lock(&w->mu);
     int rc = reserve(w, b, entries, n, err);
@@ -471,21 +325,22 @@ static int publish(struct wal *w, const struct batch *b, const struct wal_entry 
 
 int wal_append(struct wal *w, const struct wal_entry *entries, size_t n, struct err *err)
 {
-    AUTO(batch_free) struct batch b = { .entries = entries, .left = n };
+    AUTO(wal_batch_free) struct wal_batch b = { .dir = w->dir, .id = w->votes.id };
     if (n == 0)
         return 0;
     TRY(check_usable(w, err));
     TRY(check_entries(w, entries, n, err));
-    int rc = fill_last(w, &b, err);
-    while (rc == 0 && b.left > 0)
-        rc = fill_new(w, &b, err);
-    if (rc == 0)
-        rc = publish(w, &b, entries, n, err);
-    if (rc < 0)
-        undo(w, &b);
-    else
-        w->mark = false;
-    return rc;
+    b.last = wal_files_last(&w->files);
+    b.mark = w->mark;
+    b.next_counter = w->next_counter;
+    if (wal_batch_write(&b, entries, n, err) < 0 || publish(w, &b, entries, n, err) < 0) {
+        wal_batch_undo(&b);
+        w->mark = true;
+        return -1;
+    }
+    w->next_counter = b.next_counter;
+    w->mark = false;
+    return 0;
 }
 
 /* ---- syncing ---- */

@@ -37,8 +37,8 @@ uint64_t wal_term_of(struct wal *w, uint64_t index);
 /*
  * Entries with consecutive indexes, the first at most last + 1; it replaces what is held there and
  * all behind it.  Durable when a wal_sync that was called afterwards has returned.
- * -1: ERR_IO (a full disk too), ERR_NOMEM, ERR_TOO_LARGE (4 GiB), ERR_INTERNAL (an index that cannot
- * follow): what was there before is as it was, and a later append may succeed.
+ * -1: ERR_IO (a full disk too), ERR_NOMEM, ERR_TOO_LARGE (4 GiB), ERR_INTERNAL (an index that
+ * cannot follow): what was there before is as it was, and a later append may succeed.
  */
 int wal_append(struct wal *w, const struct wal_entry *entries, size_t n, struct err *err) MUST_USE;
 /*
@@ -54,7 +54,10 @@ int wal_read(struct wal *w, uint64_t index, struct wal_entry *out, struct buf *d
              struct err *err) MUST_USE;
 /* Drop whole segments whose entries are all at or below ${upto}; the last entry always stays. */
 int wal_forget(struct wal *w, uint64_t upto, struct err *err) MUST_USE;
-/* Drop everything, durably; the next entry will be ${next} (> 0).  At ERR_IO nothing was dropped. */
+/*
+ * Drop everything, durably; the next entry will be ${next} (> 0).  -1: nothing was dropped, or the
+ * log has stopped as after a failed sync.
+ */
 int wal_reset(struct wal *w, uint64_t next, struct err *err) MUST_USE;
 
 /* Durable on return; atomic.  Never set: zeros. */

@@ -22,7 +22,7 @@ struct wal_segment *wal_files_find(const struct wal_files *f, uint32_t counter);
 /* Borrowed, or NULL when there is none. */
 struct wal_segment *wal_files_last(const struct wal_files *f);
 
-/* Does the directory hold any? 1, 0, -1: ERR_IO, ERR_CORRUPT for a file that should not be there. */
+/* Does the directory hold any? 1, 0, -1: ERR_IO, ERR_CORRUPT for a *.log that is not one. */
 int wal_files_any(int dir, struct err *err) MUST_USE;
 /*
  * Open all, remove those that do not count, and replay their records into ${x}.

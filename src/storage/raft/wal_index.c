@@ -1,4 +1,4 @@
-/* Wal_index: two arrays; what is forgotten leaves a gap at their front, closed when room is short. */
+/* Wal_index: two arrays; what is forgotten leaves a gap in front, closed when room is short. */
 #include "storage/raft/wal_index.h"
 
 #include <stdlib.h>

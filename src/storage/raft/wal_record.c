@@ -37,7 +37,8 @@ struct wal_record wal_record_head(const char from[WAL_RECORD_HEAD])
 bool wal_record_sound(const char head[WAL_RECORD_HEAD], const char *data)
 {
     struct wal_record r = wal_record_head(head);
-    if (r.kind != WAL_RECORD_MARK && (r.kind != WAL_RECORD_ENTRY || r.index == 0))
+    bool entry = r.kind == WAL_RECORD_ENTRY && r.index > 0 && r.index < UINT64_MAX;
+    if (!entry && r.kind != WAL_RECORD_MARK)
         return false;
     uint32_t crc = crc32c(0, str_mem(head + 4, WAL_RECORD_HEAD - 4));
     return crc32c(crc, str_mem(data, r.n)) == r.crc;

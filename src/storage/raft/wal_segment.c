@@ -71,7 +71,7 @@ bool wal_segment_named(const char *name, uint64_t *base, uint32_t *counter)
     if (!str_next(&rest, '-', &first) || first.n != 20 || !str_next(&rest, '.', &second)
         || second.n != 10 || !str_is(rest, "log"))
         return false;
-    if (!str_to_u64(first, base) || !str_to_u64(second, &c) || c > UINT32_MAX)
+    if (!str_to_u64(first, base) || *base == UINT64_MAX || !str_to_u64(second, &c) || c >= UINT32_MAX)
         return false;
     *counter = (uint32_t)c;
     return true;
