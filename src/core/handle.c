@@ -328,7 +328,8 @@ static bool only_reads(const struct request *req)
 
 /*
  * In a cluster: may this node answer?  A standby what only reads; nobody when what its store shows
- * may be older than what was acknowledged.  A write needs no such proof: its commit is one.
+ * may be older than what was acknowledged.  That holds for writes too: a commit proves that its
+ * node leads, but a refusal (of a check-and-set, say) rests on what was read.
  */
 static int check_place(const struct active *on, struct request *req)
 {
@@ -339,7 +340,7 @@ static int check_place(const struct active *on, struct request *req)
     if (on->standby
         && (!reads || on->settings->forward_reads || (!req->backend_open && req->mount != NULL)))
         return elsewhere(req);
-    if (reads && !req->sure && !ha->ops->may_read(ha))
+    if (!req->sure && !ha->ops->may_read(ha))
         return elsewhere(req);
     return 0;
 }

@@ -629,6 +629,18 @@ static int receive_install(struct engine *e, struct engine_message *m, struct en
     return rc;
 }
 
+/*
+ * A late rejection of what has been confirmed since makes libraft probe below that, from where it
+ * never comes back.  What remains of it is that the member was heard.
+ */
+static void correct_result(const struct engine *e, struct raft_message *m)
+{
+    struct raft_append_entries_result *r = &m->append_entries_result;
+    r->version = RESULT_VERSION;
+    if (r->rejected > 0 && r->rejected <= engine_match(e, m->server_id))
+        r->rejected = r->last_log_index = 0;
+}
+
 int engine_receive(struct engine *e, uint64_t now_ms, struct engine_message *m,
                    struct engine_todo *todo, struct err *err)
 {
@@ -648,7 +660,7 @@ int engine_receive(struct engine *e, uint64_t now_ms, struct engine_message *m,
     if (copy.type == RAFT_REQUEST_VOTE_RESULT)
         copy.request_vote_result.version = VOTE_VERSION;
     if (copy.type == RAFT_APPEND_ENTRIES_RESULT)
-        copy.append_entries_result.version = RESULT_VERSION;
+        correct_result(e, &copy);
     return run(e, e->now, &event, todo, err);
 }
 

@@ -28,7 +28,8 @@ struct node_event {
 /* What the leader knows of a member, from its frames. */
 struct node_peer {
     uint64_t number, heard_ms, last, last_term, applied;
-    uint64_t told; /* committed index that it was sent */
+    uint64_t told;    /* committed index that it was sent */
+    uint64_t lost_ms; /* since when it has less than it had; 0: it has not */
 };
 
 /* Somebody asks for the committed index. */
@@ -72,8 +73,7 @@ struct node {
     struct mark arrived_mark;
     bool installing;
     uint64_t restore_seen, aborted; /* index where a restore began; that we have aborted */
-    uint64_t leader_of_sent, leader_sent; /* newest time of that leader that we have seen */
-    uint64_t granted_until;   /* we may read, by our clock */
+    struct lease_reader reader;
 
     /* Read by any thread. */
     atomic_uint_fast64_t conf_index;

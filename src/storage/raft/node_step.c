@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/random.h"
 
-enum { IN_BYTES_MAX = 64 << 20, ASK_MS = 2000, RETRY_MS = 1000, MAX_INFLIGHT = 512 };
+enum { IN_BYTES_MAX = 64 << 20, ASK_MS = 2000, RETRY_MS = 1000, LOSS_MS = 500, MAX_INFLIGHT = 512 };
 
 static const struct log lg = { "storage.raft" };
 
@@ -274,7 +274,7 @@ static void send_message(struct node *n, const struct engine_message *m,
         peer_of(n, number)->told = a->leader_commit;
         add_leader_fields(n, &f, number, v);
     } else if (m->m.type == RAFT_APPEND_ENTRIES_RESULT) {
-        f.echo = n->leader_of_sent == number ? n->leader_sent : 0;
+        f.echo = n->reader.leader == number ? n->reader.sent : 0;
     }
     transport_send(n->transport, &f);
 }
@@ -392,15 +392,32 @@ static void hear_leader(struct node *n, const struct frame *f, uint64_t number)
     engine_look(n->engine, &v);
     if (v.leader != number || v.term != f->m.m.append_entries.term || v.state == RAFT_LEADER)
         return;
-    n->leader_sent = n->leader_of_sent == number && n->leader_sent > f->sent ? n->leader_sent
-                                                                            : f->sent;
-    n->leader_of_sent = number;
+    const struct lease_frame heard = {
+        number, f->sent, { f->echo, f->grant, (f->flags & FRAME_BACK) != 0 }
+    };
+    lease_take(&n->reader, &heard);
     engine_firm(n->engine, (f->flags & FRAME_FIRM) != 0);
-    if (f->flags & FRAME_BACK)
-        n->granted_until = 0;
-    uint64_t until = lease_read_until(f->echo, f->grant);
-    if (until > n->granted_until && !(f->flags & FRAME_BACK))
-        n->granted_until = until;
+}
+
+/*
+ * A member that has less than it once confirmed has lost its log (its disk was replaced, or it
+ * began anew).  libraft counts on what was confirmed: only a store that is as new brings it back.
+ */
+static void look_for_loss(struct node *n, const struct frame *f, struct node_peer *p)
+{
+    struct engine_view v;
+    if (n->engine == NULL || f->last >= engine_match(n->engine, p->number)) {
+        p->lost_ms = 0;
+        return;
+    }
+    if (p->lost_ms == 0)
+        p->lost_ms = n->now_ms;
+    if (n->now_ms - p->lost_ms < LOSS_MS)
+        return;
+    engine_look(n->engine, &v);
+    const struct raft_server *s = member_of(v.conf, p->number);
+    if (s != NULL && v.state == RAFT_LEADER)
+        shipment_send(n->shipment, s->address, v.term);
 }
 
 static void hear_follower(struct node *n, const struct frame *f, uint64_t number)
@@ -411,6 +428,7 @@ static void hear_follower(struct node *n, const struct frame *f, uint64_t number
     p->last = f->last;
     p->last_term = f->last_term;
     p->applied = f->applied;
+    look_for_loss(n, f, p);
     check(n, lease_heard(&n->lease, number, f->echo, f->sent, &err), &err);
 }
 
@@ -455,7 +473,7 @@ static void be_removed(struct node *n, const struct frame *f, uint64_t number)
         atomic_exchange(&n->removed, true))
         return;
     LOG(&lg, ERROR, "this node has been removed from its cluster and takes no part any more: to let "
-                    "it join again, remove what is in its path: told_by=%s", f->m.peer);
+                    "it join again, remove what is in its path: told by " MEMBER_FMT, MEMBER_ARG(f->m.peer));
     n->o.removed(n->o.ctx);
     engine_free(n->engine);
     n->engine = NULL;
@@ -847,7 +865,7 @@ static void change_role(struct node *n, const struct engine_view *v)
     if (leads && (!n->was_leader || n->lease_term != v->term)) {
         lease_lead(&n->lease);
         n->lease_term = v->term;
-        n->granted_until = 0;
+        n->reader = (struct lease_reader){ 0 };
         LOG(&lg, INFO, "this node leads the cluster: term=%llu", (unsigned long long)v->term);
     }
     if (!leads && n->was_leader) {
@@ -994,7 +1012,7 @@ static void publish(struct node *n, const struct engine_view *v, uint64_t until)
     pthread_mutex_unlock(&n->mu);
     atomic_store(&n->o.gauge->committed, v->committed);
     atomic_store(&n->conf_index, v->conf_index);
-    atomic_store(&n->o.gauge->read_until, leads ? settled ? until : 0 : n->granted_until);
+    atomic_store(&n->o.gauge->read_until, leads ? settled ? until : 0 : n->reader.until);
     n->changed_role = n->changed_conf = false;
     answer_askers(n, settled, until);
     if (tell && n->o.events.role_changed != NULL)

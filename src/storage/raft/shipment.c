@@ -135,10 +135,10 @@ static void *run(void *arg)
 {
     struct parcel *p = arg;
     struct err err = { 0 };
-    LOG(&lg, INFO, "sending the whole store to a member: member=%s", p->peer);
+    LOG(&lg, INFO, "sending the whole store to a member: " MEMBER_FMT, MEMBER_ARG(p->peer));
     if (send_parcel(p, &err) < 0)
-        LOG(&lg, WARN, "the store could not be sent to a member, it is tried again: member=%s "
-                       "error=%s", p->peer, err.msg);
+        LOG(&lg, WARN, "the store could not be sent to a member, it is tried again: "
+                       MEMBER_FMT " error=%s", MEMBER_ARG(p->peer), err.msg);
     pthread_mutex_lock(&p->s->mu);
     p->done = true;
     pthread_mutex_unlock(&p->s->mu);
@@ -261,10 +261,10 @@ static int receive(struct shipment *s, struct link *l, const struct frame *head,
 void shipment_receive(struct shipment *s, struct link *l, const struct frame *head)
 {
     struct err err = { 0 };
-    LOG(&lg, INFO, "receiving the whole store: from=%s", head->m.peer);
+    LOG(&lg, INFO, "receiving the whole store: " MEMBER_FMT, MEMBER_ARG(head->m.peer));
     if (receive(s, l, head, &err) < 0)
-        LOG(&lg, WARN, "the store did not come in whole, what came is dropped: from=%s error=%s",
-            head->m.peer, err.msg);
+        LOG(&lg, WARN, "the store did not come in whole, what came is dropped: " MEMBER_FMT
+                       " error=%s", MEMBER_ARG(head->m.peer), err.msg);
 }
 
 /* ---- making ---- */
