@@ -55,9 +55,9 @@ static int peer_told(struct arena *a, const struct http_request *h, struct peer 
 
 int peer_of(struct arena *a, const struct http_request *h, struct peer *out, struct err *err)
 {
-    const struct api_listener *rules = http_listener_user(h->listener);
     if (h->member.n > 0)
         return peer_told(a, h, out, err);
+    const struct api_listener *rules = http_listener_user(h->listener);
     *out = (struct peer){ h->peer_addr, h->peer_port, h->tls, h->peer_certs_der };
     if (rules == NULL || rules->authorized.n == 0)
         return 0;

@@ -596,17 +596,25 @@ static int follow_upgrades(struct barrier *b, struct keyring **k, struct err *er
     }
 }
 
-/* The ring as it is stored now, reached from ${k}, which knows an older root key perhaps. */
+/*
+ * The ring as it is stored now.  Its root key is mostly the one that ${k} knows; after a rekey the
+ * new one lies under the newest key, which ${k} must have: by an upgrade, when it was rotated too.
+ */
 static int reload(struct barrier *b, const struct keyring *k, struct keyring **out,
                   struct err *err)
 {
     AUTO(buf_free) struct buf text = { 0 };
     AUTO(secret_free) struct secret root = { 0 };
-    int found = get_with(b, k, master_key, &text, err);
+    struct err why = { 0 };
 
+    if (load(b, keyring_root_key(k), out, &why) == 0)
+        return 0;
+    if (why.code != ERR_DENIED)
+        return err_set(err, why.code, "%s", why.msg);
+    int found = get_with(b, k, master_key, &text, err);
     TRY(found);
     if (found == 0)
-        return load(b, keyring_root_key(k), out, err);
+        return err_set(err, ERR_DENIED, "%s", why.msg);
     TRY(keyring_parse_root_key(buf_str(&text), &root, err));
     return load(b, secret_str(&root), out, err);
 }

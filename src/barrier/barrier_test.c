@@ -723,7 +723,21 @@ static void another_node_follows_rotations_and_a_rekey(void **state)
     barrier_free(standby);
 }
 
-static void a_node_that_missed_the_upgrade_is_told(void **state)
+static void a_node_that_missed_the_upgrade_follows_all_the_same(void **state)
+{
+    struct fixture *f = *state;
+    struct barrier *standby = standby_of(f);
+    struct err err = { 0 };
+    uint32_t term;
+
+    assert_int_equal(barrier_rotate(f->b, start_ns, &term, &err), 0);
+    put(f->plain, STR("k"), STR("v"));
+    assert_int_equal(barrier_follow(standby, &err), 1);
+    assert_value(barrier_storage(standby), STR("k"), "v");
+    barrier_free(standby);
+}
+
+static void a_node_that_missed_the_upgrade_and_a_rekey_is_told(void **state)
 {
     struct fixture *f = *state;
     struct barrier *standby = standby_of(f);
@@ -735,6 +749,7 @@ static void a_node_that_missed_the_upgrade_is_told(void **state)
     assert_value(f->plain, STR("core/upgrade/2"), NULL);
     assert_int_equal(barrier_delete_upgrade(f->b, term, &err), 0);
     assert_value(f->plain, STR("core/upgrade/1"), NULL);
+    assert_int_equal(barrier_set_root_key(f->b, other_root, &err), 0);
     assert_int_equal(barrier_follow(standby, &err), -1);
     assert_int_equal(err.code, ERR_CORRUPT);
     assert_false(barrier_sealed(standby));
@@ -906,7 +921,8 @@ int main(void)
         OPEN(does_not_rotate_when_it_is_disabled),
         OPEN(rotation_settings_keep_to_vaults_bounds),
         OPEN(another_node_follows_rotations_and_a_rekey),
-        OPEN(a_node_that_missed_the_upgrade_is_told),
+        OPEN(a_node_that_missed_the_upgrade_follows_all_the_same),
+        OPEN(a_node_that_missed_the_upgrade_and_a_rekey_is_told),
         OPEN(a_forged_upgrade_leads_nowhere),
         OPEN(seals_texts_that_are_not_stored),
         SEALED(opens_a_batch_token_that_vault_made),

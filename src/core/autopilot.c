@@ -116,8 +116,8 @@ static int stays_non_voter(struct autopilot *p, struct str id, struct err *err)
 
 /* ---- health ---- */
 
-static bool is_healthy(const struct autopilot_config *c, const struct raft_members *all,
-                       const struct raft_member *m)
+bool autopilot_is_healthy(const struct autopilot_config *c, const struct raft_members *all,
+                          const struct raft_member *m)
 {
     const struct raft_member *leader = NULL;
     for (size_t i = 0; i < all->n; i++)
@@ -166,7 +166,7 @@ int autopilot_state(struct autopilot *p, struct arena *a, struct autopilot_state
     TRY(arena_check(a, err));
     for (size_t i = 0; i < out->n; i++) {
         const struct raft_member *m = &out->members.v[i];
-        bool healthy = is_healthy(&config, &out->members, m);
+        bool healthy = autopilot_is_healthy(&config, &out->members, m);
         out->servers[i] = (struct autopilot_server){ m, healthy,
                                                      note(p, str_of(m->id), healthy) };
         out->healthy = out->healthy && healthy;
@@ -214,21 +214,36 @@ static bool may_go(const struct autopilot_config *c, const struct autopilot_stat
     return voters - 1 >= (c->min_quorum > 3 ? c->min_quorum : 3) && good > voters / 2;
 }
 
+/* A leader that is younger than the death counts from when it first missed the member. */
+static bool is_dead(const struct autopilot_config *c, const struct autopilot_server *s,
+                    int64_t now_ns)
+{
+    const struct raft_member *m = s->member;
+    int64_t silent_ns = m->last_contact_ms < 0 ? now_ns - s->stable_since_ns
+                                               : m->last_contact_ms * 1000000;
+    return !m->leader && !s->healthy && silent_ns > c->dead_server_last_contact_threshold_ns;
+}
+
+const struct raft_member *autopilot_removable(const struct autopilot_config *c,
+                                              const struct autopilot_state *state, int64_t now_ns)
+{
+    for (size_t i = 0; i < state->n && c->cleanup_dead_servers; i++)
+        if (is_dead(c, &state->servers[i], now_ns) && may_go(c, state, state->servers[i].member))
+            return state->servers[i].member;
+    return NULL;
+}
+
+/* One at a time: then all is looked at anew. */
 static void clean_up(struct autopilot *p, const struct autopilot_config *c,
                      const struct autopilot_state *state)
 {
-    for (size_t i = 0; i < state->n && c->cleanup_dead_servers; i++) {
-        const struct raft_member *m = state->servers[i].member;
-        struct err err = { 0 };
-        bool dead = !m->leader && !state->servers[i].healthy && m->last_contact_ms >= 0
-                    && m->last_contact_ms > c->dead_server_last_contact_threshold_ns / 1000000;
-        if (!dead || !may_go(c, state, m))
-            continue;
-        LOG(&lg, INFO, "removing dead server: id=%s address=%s", m->id, m->addr);
-        if (raftstore_remove(p->raft, str_of(m->id), &err) < 0)
-            LOG(&lg, ERROR, "failed to remove dead server: id=%s error=%s", m->id, err.msg);
-        return; /* one at a time: look anew */
-    }
+    struct err err = { 0 };
+    const struct raft_member *m = autopilot_removable(c, state, clock_now_ns(p->clock));
+    if (m == NULL)
+        return;
+    LOG(&lg, INFO, "removing dead server: id=%s address=%s", m->id, m->addr);
+    if (raftstore_remove(p->raft, str_of(m->id), &err) < 0)
+        LOG(&lg, ERROR, "failed to remove dead server: id=%s error=%s", m->id, err.msg);
 }
 
 /* One look; in how many milliseconds the next one is due. */

@@ -48,6 +48,17 @@ struct autopilot_state {
     size_t n;
     struct raft_members members;
 };
+/* ---- the rules, of what is known now ---- */
+
+/* ${m} is one of ${all}.  A leader is healthy; others are when they answer and keep up with it. */
+bool autopilot_is_healthy(const struct autopilot_config *c, const struct raft_members *all,
+                          const struct raft_member *m);
+/* A member that is dead for as long as the configuration says, and that the others can do without;
+ * NULL: none, or they are to be left alone. */
+const struct raft_member *autopilot_removable(const struct autopilot_config *c,
+                                              const struct autopilot_state *state,
+                                              int64_t now_ns);
+
 /* In ${a}. */
 int autopilot_state(struct autopilot *p, struct arena *a, struct autopilot_state *out,
                     struct err *err) MUST_USE;

@@ -88,7 +88,8 @@ static int handle_locked(struct recovery *r, struct request *req, struct respons
     const struct engine *system = system_engine(r);
     if (r->token.n == 0 || !secret_eq(secret_str(&r->token), req->token))
         return err_set(&req->err, ERR_DENIED, "permission denied");
-    if (system == NULL || !str_starts(req->path, STR("sys/raw")))
+    bool raw = str_is(req->path, "sys/raw") || str_starts(req->path, STR("sys/raw/"));
+    if (system == NULL || !raw)
         return err_set(&req->err, ERR_NO_ROUTE, "no handler for route '" STR_FMT "'",
                        STR_ARG(req->path));
     req->rel = str_from(req->path, sizeof "sys/" - 1);

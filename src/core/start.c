@@ -14,6 +14,7 @@
 #include "core/revoke.h"
 #include "core/stateindex.h"
 #include "core/wrapkey.h"
+#include "storage/ha.h"
 
 static const struct log lg = { "core" };
 
@@ -234,7 +235,10 @@ static int start_counters(struct running *r, struct err *err)
 static void stop_counters(struct running *r)
 {
     struct err err = { 0 };
-    if (counters_flush(r->on.counters, &err) < 0)
+    struct ha *ha = r->on.settings->ha;
+    /* A node that cannot reach the others would wait for them in vain. */
+    bool may_write = ha == NULL || ha->ops->may_read(ha);
+    if (may_write && counters_flush(r->on.counters, &err) < 0)
         LOG(&lg, DEBUG, "the last requests are not counted: error=%s", err.msg);
     counters_free(r->on.counters);
 }

@@ -50,7 +50,7 @@ struct node *raftstore_enter(struct raftstore *r)
     pthread_rwlock_rdlock(&r->using);
     struct node *node = r->node;
     if (node == NULL)
-        pthread_rwlock_unlock(&r->using);
+        pthread_rwlock_unlock(&r->using); /* from here on it may be started */
     return node;
 }
 
