@@ -37,7 +37,7 @@ struct core_settings {
     struct ha *ha;                            /* the contest for leadership; NULL: no other nodes */
     struct raftstore *raft;                   /* ${physical}, when that is its kind */
     struct link_creds *creds;                 /* this node's, for the cluster port; NULL: no port */
-    struct str node_id;
+    struct str node_id, hostname;
     const char *spool_dir;                    /* for snapshots on their way */
     bool forward_reads;                       /* standbys answer nothing themselves */
     const struct telemetry *telemetry;

@@ -9,9 +9,12 @@
 
 #include "base/epoch.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "core/advert.h"
 #include "core/cluster_keys.h"
+#include "core/echo.h"
 #include "core/forget.h"
+#include "core/roll.h"
 #include "core/start.h"
 
 static const struct log lg = { "core" };
@@ -27,6 +30,8 @@ struct service {
     _Atomic int mode;
     _Atomic uint64_t lives;
     _Atomic int64_t since_ns;
+    struct roll *roll;
+    struct echo *echo; /* from start to stop, in a cluster with a port */
 
     pthread_mutex_t turn; /* one change of mode at a time; never held by an event of the storage */
 
@@ -53,6 +58,10 @@ int service_new(const struct core_settings *settings, const struct service_calls
     s->calls = *calls;
     s->barrier = barrier;
     s->ha = settings->ha;
+    if (roll_new(&s->roll, err) < 0) {
+        free(s);
+        return -1;
+    }
     pthread_mutex_init(&s->turn, NULL);
     pthread_mutex_init(&s->mu, NULL);
     pthread_condattr_init(&clock);
@@ -71,6 +80,7 @@ void service_free(struct service *s)
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->mu);
     pthread_mutex_destroy(&s->turn);
+    roll_free(s->roll);
     free(s);
 }
 
@@ -82,6 +92,11 @@ const struct active *service_active(struct service *s)
 enum service_mode service_mode(struct service *s)
 {
     return (enum service_mode)atomic_load(&s->mode);
+}
+
+struct roll *service_roll(struct service *s)
+{
+    return s->roll;
 }
 
 uint64_t service_lives(struct service *s)
@@ -254,6 +269,7 @@ static void become_standby(struct service *s)
             stop_all(on);
     }
     read_advert(s);
+    roll_clear(s->roll); /* it will be told anew when it is active again */
     LOG(&lg, INFO, "this node is a standby");
 }
 
@@ -302,6 +318,21 @@ static void seal_soon(struct service *s)
         pthread_detach(thread);
 }
 
+/* How long this node was active, which it will not be any more. */
+static void measure_life(struct service *s, uint32_t metric)
+{
+    int64_t since = service_active_since_ns(s), now = metric_now_ns();
+    if (since > 0)
+        metric_span(metric, now - (clock_now_ns(s->settings->clock) - since), now);
+}
+
+static void tell_leader(struct service *s, const struct ha_leader *leader)
+{
+    bool other = leader->known && !leader->self;
+    if (s->echo != NULL)
+        echo_tell(s->echo, other ? str_of(leader->cluster_addr) : STR(""));
+}
+
 /* As the contest stands now. -1: try again soon. */
 static int follow_contest(struct service *s)
 {
@@ -310,12 +341,15 @@ static int follow_contest(struct service *s)
     int result = 0;
     s->ha->ops->leader(s->ha, &leader);
     bool leads = leader.known && leader.self;
+    tell_leader(s, &leader);
     pthread_mutex_lock(&s->turn);
     enum service_mode mode = service_mode(s);
     if (leads && mode != SERVICE_ACTIVE)
         result = become_active(s, &err);
-    else if (!leads && mode != SERVICE_STANDBY)
+    else if (!leads && mode != SERVICE_STANDBY) {
+        measure_life(s, METRIC_CORE_LEADERSHIP_LOST);
         become_standby(s);
+    }
     pthread_mutex_unlock(&s->turn);
     if (result < 0)
         LOG(&lg, WARN, "failed to become active: error=%s", err.msg);
@@ -462,15 +496,26 @@ static void wait_first_mode(struct service *s)
     (void)!service_wait_leader(s, FIRST_MS, 0, &leader, &term, &ignored);
 }
 
+static void end_echo(struct service *s)
+{
+    echo_free(s->echo);
+    s->echo = NULL;
+}
+
 static int start_contest(struct service *s, struct err *err)
 {
     struct ha_events events = { s, on_role_changed, on_keys_changed, on_store_replaced };
     use_cluster_keys(s);
     show(s, build_standby(s), SERVICE_STANDBY);
     read_advert(s);
+    if (s->settings->creds != NULL && echo_new(s->settings, &s->echo, err) < 0) {
+        retire(show(s, NULL, SERVICE_OFF));
+        return -1;
+    }
     s->ending = s->missed = s->replaced = s->broken = false;
     s->asked = true;
     if (s->ha->ops->start(s->ha, &events, err) < 0) {
+        end_echo(s);
         retire(show(s, NULL, SERVICE_OFF));
         return -1;
     }
@@ -481,6 +526,7 @@ static int start_contest(struct service *s, struct err *err)
         return 0;
     }
     s->ha->ops->stop(s->ha);
+    end_echo(s);
     retire(show(s, NULL, SERVICE_OFF));
     return err_set(err, ERR_NOMEM, "no thread to follow the cluster");
 }
@@ -500,9 +546,11 @@ void service_stop(struct service *s)
     pthread_mutex_unlock(&s->mu);
     if (running) {
         pthread_join(s->thread, NULL);
+        end_echo(s);
         s->ha->ops->stop(s->ha);
     }
     retire(show(s, NULL, SERVICE_OFF));
+    roll_clear(s->roll);
     if (s->settings->creds != NULL)
         (void)!link_creds_set(s->settings->creds, NULL, NULL);
 }
@@ -566,6 +614,7 @@ int service_step_down(struct service *s, struct err *err)
         pthread_mutex_unlock(&s->turn);
         return err_set(err, ERR_STANDBY, "node is not active");
     }
+    measure_life(s, METRIC_CORE_STEP_DOWN);
     struct active *on = show(s, NULL, SERVICE_TURNING);
     epoch_wait(); /* what is in flight is finished by this node */
     int result = s->ha->ops->step_down(s->ha, &why);

@@ -8,6 +8,7 @@
 #include "core/active.h"
 #include "storage/ha.h"
 
+struct roll;
 struct service; /* any thread */
 
 enum service_mode {
@@ -44,6 +45,8 @@ void service_stop(struct service *s);
  */
 const struct active *service_active(struct service *s);
 enum service_mode service_mode(struct service *s);
+/* What other nodes have told of themselves since this one is active. */
+struct roll *service_roll(struct service *s);
 /* How often the server has become active. */
 uint64_t service_lives(struct service *s);
 /* Unix time since when this node is active; 0: it is not. */

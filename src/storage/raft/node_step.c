@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/random.h"
 
 enum { IN_BYTES_MAX = 64 << 20, ASK_MS = 2000, RETRY_MS = 1000, MAX_INFLIGHT = 512 };
@@ -848,12 +849,14 @@ static void change_role(struct node *n, const struct engine_view *v)
         lease_lead(&n->lease);
         n->lease_term = v->term;
         n->granted_until = 0;
+        metric_count(METRIC_RAFT_STATE_LEADER, 1);
         LOG(&lg, INFO, "this node leads the cluster: term=%llu", (unsigned long long)v->term);
     }
     if (!leads && n->was_leader) {
         lease_follow(&n->lease);
         n->transfer_to = 0;
         n->visible = 0;
+        metric_count(METRIC_RAFT_STATE_FOLLOWER, 1);
         LOG(&lg, INFO, "this node leads the cluster no more: term=%llu",
             (unsigned long long)v->term);
     }
