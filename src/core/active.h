@@ -12,6 +12,7 @@
 #include "core/token.h"
 
 struct autopilot;
+struct autosnap;
 struct bootstrap;
 struct browser;
 struct ha;
@@ -61,7 +62,8 @@ struct active {
     struct browser *browser;
     struct wrapkey *wrapkey; /* signs wrapping tokens of JWT shape */
     struct stateindex *index; /* signs state indexes; NULL: alone, or there is no key yet */
-    struct autopilot *autopilot; /* these two on the active node with storage raft, else NULL */
+    struct autosnap *autosnap;   /* these three on the active node with storage raft, else NULL */
+    struct autopilot *autopilot;
     struct bootstrap *bootstrap;
     struct keylock *locks;   /* for read-change-write in sys/ */
     struct str cluster_id, cluster_name;

@@ -17,7 +17,7 @@ struct echo; /* any thread */
 /* ${settings} is borrowed.  Its thread starts; nobody is told anything yet. */
 int echo_new(const struct core_settings *settings, struct echo **out, struct err *err) MUST_USE;
 void echo_free(struct echo *e);
-/* Who is active: host:port of its cluster port, or empty: nobody else is.  At once, does not wait. */
+/* Who is active: host:port of its cluster port; empty: nobody else.  Does not wait. */
 void echo_tell(struct echo *e, struct str cluster_addr);
 
 #endif

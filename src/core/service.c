@@ -125,8 +125,9 @@ static struct timespec at(int64_t mono_ns)
 
 static int build(struct service *s, bool standby, struct active **out, struct err *err)
 {
-    return start_all(&(struct start_parts){ s->settings, s->calls.lifecycle, s->barrier, standby }, out,
-                     err);
+    struct start_parts parts = { s->settings, s->calls.lifecycle, s->barrier, s->calls.seal_text,
+                                 standby };
+    return start_all(&parts, out, err);
 }
 
 /* Let requests see ${on} (may be NULL) and ${mode} from now on; what was there is returned. */

@@ -26,6 +26,8 @@ struct service_calls {
     void (*became_active)(struct lifecycle *l);
     /* The store is under other keys now. */
     int (*seal)(struct lifecycle *l, struct err *err);
+    /* Encrypt with the seal's key: see lifecycle_seal_encrypt. */
+    int (*seal_text)(void *lifecycle, struct str text, struct buf *out, struct err *err);
 };
 
 /* All is borrowed; nothing runs yet. */
