@@ -15,6 +15,7 @@ struct autopilot;
 struct autosnap;
 struct bootstrap;
 struct browser;
+struct counters;
 struct ha;
 struct link_creds;
 struct raftstore;
@@ -65,6 +66,7 @@ struct active {
     struct autosnap *autosnap;   /* these three on the active node with storage raft, else NULL */
     struct autopilot *autopilot;
     struct bootstrap *bootstrap;
+    struct counters *counters; /* of requests; NULL on a standby */
     struct keylock *locks;   /* for read-change-write in sys/ */
     struct str cluster_id, cluster_name;
     bool standby;            /* reads only; another node writes */

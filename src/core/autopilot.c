@@ -272,7 +272,7 @@ static void *run(void *ctx)
         p->look = false;
         pthread_mutex_unlock(&p->mu);
         int ms = look(p);
-        clock_gettime(CLOCK_REALTIME, &next);
+        clock_gettime(CLOCK_MONOTONIC, &next);
         next.tv_sec += ms / 1000;
         next.tv_nsec += (long)(ms % 1000) * 1000000;
         if (next.tv_nsec >= SECOND) {
@@ -290,6 +290,7 @@ static void *run(void *ctx)
 int autopilot_new(struct storage *plain, struct raftstore *raft, const struct clock *clock,
                   struct autopilot **out, struct err *err)
 {
+    pthread_condattr_t monotonic;
     struct autopilot *p = calloc(1, sizeof *p);
     if (p == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
@@ -297,7 +298,10 @@ int autopilot_new(struct storage *plain, struct raftstore *raft, const struct cl
     p->raft = raft;
     p->clock = clock;
     pthread_mutex_init(&p->mu, NULL);
-    pthread_cond_init(&p->woken, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&p->woken, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     if (pthread_create(&p->thread, NULL, run, p) != 0) {
         free(p);
         return err_set(err, ERR_NOMEM, "no thread for autopilot");
