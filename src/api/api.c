@@ -179,7 +179,7 @@ static int answer_here(struct call *c)
     if (c->api->settings.recovery != NULL)
         return recovery(c);
     const struct fixed *f = fixed_find(c->path);
-    if (f != NULL)
+    if (f != NULL && (!(f->flags & FIXED_MEMBER) || c->x->req.member.n > 0))
         return fixed(c, f);
     if (!metrics_are_open(c))
         return logical(c);

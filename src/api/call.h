@@ -124,6 +124,7 @@ enum fixed_flags {
     FIXED_HEAD = 1,   /* get serves HEAD too */
     FIXED_QUICK = 2,  /* never waits: may run on the loop */
     FIXED_ACTIVE = 4, /* a standby hands it on to the active node */
+    FIXED_MEMBER = 8, /* for other nodes only: to all others there is no such path */
 };
 /* The row of a path, or NULL. */
 const struct fixed *fixed_find(struct str path);
@@ -135,7 +136,7 @@ const struct fixed *recovery_fixed_find(struct str path);
 bool metrics_are_open(const struct call *c);
 
 /* Handlers, by file: seal.c, health.c, metrics.c, logstream.c, raft.c. */
-fixed_fn health_get, leader_get;
+fixed_fn health_get, leader_get, echo_put;
 fixed_fn metrics_get, monitor_get;
 fixed_fn init_get, init_put, seal_status_get, unseal_put, seal_put, step_down_put;
 fixed_fn rekey_get, rekey_put, rekey_del, rekey_update_put;

@@ -12,6 +12,7 @@
 #include "core/token.h"
 
 struct autopilot;
+struct autosnap;
 struct bootstrap;
 struct browser;
 struct counters;
@@ -38,7 +39,7 @@ struct core_settings {
     struct ha *ha;                            /* the contest for leadership; NULL: no other nodes */
     struct raftstore *raft;                   /* ${physical}, when that is its kind */
     struct link_creds *creds;                 /* this node's, for the cluster port; NULL: no port */
-    struct str node_id;
+    struct str node_id, hostname;
     const char *spool_dir;                    /* for snapshots on their way */
     bool forward_reads;                       /* standbys answer nothing themselves */
     const struct telemetry *telemetry;
@@ -62,7 +63,8 @@ struct active {
     struct browser *browser;
     struct wrapkey *wrapkey; /* signs wrapping tokens of JWT shape */
     struct stateindex *index; /* signs state indexes; NULL: alone, or there is no key yet */
-    struct autopilot *autopilot; /* these two on the active node with storage raft, else NULL */
+    struct autosnap *autosnap;   /* these three on the active node with storage raft, else NULL */
+    struct autopilot *autopilot;
     struct bootstrap *bootstrap;
     struct counters *counters; /* of requests; NULL on a standby */
     struct keylock *locks;   /* for read-change-write in sys/ */

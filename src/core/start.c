@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "core/autopilot.h"
+#include "core/autosnap.h"
 #include "core/bootstrap.h"
 #include "core/browser.h"
 #include "core/counters.h"
@@ -23,6 +24,7 @@ struct running {
     struct active on; /* first */
     struct arena *arena;
     struct housekeeping *housekeeping;
+    int (*seal_text)(void *lifecycle, struct str text, struct buf *out, struct err *err);
 };
 
 static int start_cluster(struct running *r, struct err *err)
@@ -269,6 +271,25 @@ static void stop_autopilot(struct running *r)
     autopilot_free(r->on.autopilot);
 }
 
+static int start_autosnap(struct running *r, struct err *err)
+{
+    const struct core_settings *s = r->on.settings;
+    struct autosnap_parts parts = {
+        .plain = r->on.storage,
+        .raft = s->raft,
+        .clock = s->clock,
+        .spool_dir = s->spool_dir,
+        .seal = r->seal_text,
+        .seal_ctx = r->on.lifecycle,
+    };
+    return s->raft == NULL ? 0 : autosnap_new(&parts, &r->on.autosnap, err);
+}
+
+static void stop_autosnap(struct running *r)
+{
+    autosnap_free(r->on.autosnap);
+}
+
 static const struct step {
     const char *name;
     bool writes; /* works on its own: only on the active node */
@@ -292,6 +313,7 @@ static const struct step {
     { "housekeeping", true, start_housekeeping, stop_housekeeping },
     { "joining", true, start_bootstrap, stop_bootstrap },
     { "autopilot", true, start_autopilot, stop_autopilot },
+    { "scheduled snapshots", true, start_autosnap, stop_autosnap },
 };
 
 static bool is_skipped(const struct running *r, const struct step *step)
@@ -319,6 +341,7 @@ int start_all(const struct start_parts *parts, struct active **out, struct err *
     r->on.lifecycle = parts->lifecycle;
     r->on.barrier = parts->barrier;
     r->on.standby = parts->standby;
+    r->seal_text = parts->seal_text;
     r->on.storage = barrier_storage(r->on.barrier);
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
         if (is_skipped(r, &steps[i]) || steps[i].start(r, err) == 0)

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "base/metric.h"
 
 enum { ASK_MS = 2000, LONG_MS = 3600000 };
 
@@ -212,12 +213,14 @@ static void change_role(struct node *n, const struct engine_view *v)
         lease_lead(&n->lease);
         n->lease_term = v->term;
         n->reader = (struct lease_reader){ 0 };
+        metric_count(METRIC_RAFT_STATE_LEADER, 1);
         LOG(&lg, INFO, "this node leads the cluster: term=%llu", (unsigned long long)v->term);
     }
     if (!leads && n->was_leader) {
         lease_follow(&n->lease);
         n->transfer_to = 0;
         n->visible = 0;
+        metric_count(METRIC_RAFT_STATE_FOLLOWER, 1);
         LOG(&lg, INFO, "this node leads the cluster no more: term=%llu",
             (unsigned long long)v->term);
     }
