@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "api/call.h"
+#include "api/lobby.h"
 #include "api/monitor.h"
 #include "api/ui.h"
 #include "base/epoch.h"
@@ -16,9 +17,12 @@ int api_new(const struct api_settings *settings, struct api **out, struct err *e
     struct api *a = malloc(sizeof *a);
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
-    a->settings = *settings;
-    if (monitor_new(&a->monitor, err) < 0) {
-        free(a);
+    *a = (struct api){ .settings = *settings };
+    if (monitor_new(&a->monitor, err) < 0
+        || (settings->core->ha != NULL
+            && lobby_new(lifecycle_service(settings->lifecycle), settings->forwarder,
+                         forward_resume, a, &a->lobby, err) < 0)) {
+        api_free(a);
         return -1;
     }
     *out = a;
@@ -28,29 +32,25 @@ int api_new(const struct api_settings *settings, struct api **out, struct err *e
 void api_end_streams(struct api *a)
 {
     monitor_end(a->monitor);
+    lobby_end(a->lobby);
 }
 
 void api_free(struct api *a)
 {
     if (a == NULL)
         return;
+    lobby_free(a->lobby);
     monitor_free(a->monitor);
     free(a);
 }
 
 static void on_worker(void *ctx, struct http_exchange *x);
 
-static void forward_on_worker(void *ctx, struct http_exchange *x)
-{
-    struct call c = { .api = ctx, .x = x, .arena = x->req.arena };
-    forward_call(&c);
-}
-
 /* It is the active node's.  Waiting for that one is for a worker. */
 static void forward(struct call *c)
 {
     if (c->on_loop)
-        http_offload(c->x, forward_on_worker, c->api);
+        http_offload(c->x, forward_resume, c->api);
     else
         forward_call(c);
 }
@@ -64,6 +64,12 @@ static int logical(struct call *c)
     struct err err = { 0 };
     struct request *req;
     int status;
+    switch (index_required(c)) {
+    case INDEX_REFUSED: return 0;
+    case INDEX_ELSEWHERE: return 1;
+    case INDEX_LATER: http_offload(c->x, on_worker, c->api); return 0;
+    case INDEX_HERE: break;
+    }
     if (read_request(c, &req, &status, &err) < 0) {
         answer_error(c, status, err_text(&err));
         return 0;
@@ -72,6 +78,7 @@ static int logical(struct call *c)
     epoch_enter();
     int result = handle(c->api->settings.lifecycle, req, &resp);
     bool elsewhere = result < 0 && req->err.code == ERR_STANDBY && req->elsewhere;
+    c->wrote = req->wrote;
     if (elsewhere)
         ;
     else if (result < 0 && req->err.code == ERR_MUST_WAIT && c->on_loop)
@@ -102,8 +109,10 @@ static int fixed(struct call *c, const struct fixed *f)
         return 1;
     else if (c->on_loop && !(f->flags & FIXED_QUICK))
         http_offload(c->x, on_worker, c->api);
-    else
+    else {
+        c->wrote = (f->flags & FIXED_ACTIVE) && fn != f->get;
         fn(c);
+    }
     return 0;
 }
 

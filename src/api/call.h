@@ -8,11 +8,13 @@
 #include "logical/response.h"
 #include "net/url.h"
 
+struct lobby;
 struct monitor;
 
 struct api {
     struct api_settings settings;
     struct monitor *monitor;
+    struct lobby *lobby; /* NULL: there are no other nodes */
 };
 
 struct call {
@@ -24,6 +26,7 @@ struct call {
     struct str origin;      /* to be told in the answer: the request crosses origins */
     bool on_loop;           /* must not wait */
     bool sure;              /* see struct request */
+    bool wrote;             /* the answer tells how far the store is */
 };
 
 /* ---- answer.c ---- */
@@ -44,7 +47,7 @@ void answer_redirect(struct call *c, int status, struct str location);
 void answer_logical(struct call *c, struct request *req, struct response *resp, int result);
 
 /* The headers of every answer into ${out}, which has room for ANSWER_HEADERS; their number. */
-enum { ANSWER_HEADERS = 3 };
+enum { ANSWER_HEADERS = 4 };
 size_t answer_headers(const struct call *c, struct http_header *out);
 
 /* ---- cors.c ---- */
@@ -52,10 +55,27 @@ size_t answer_headers(const struct call *c, struct http_header *out);
 /* True when the request was answered: a preflight, or an origin that may not call. */
 bool cors_answers(struct call *c) MUST_USE;
 
+/* ---- index.c ---- */
+
+enum index_here { INDEX_HERE, INDEX_LATER, INDEX_ELSEWHERE, INDEX_REFUSED };
+/*
+ * Has this node what the request's X-Vault-Index headers ask for?  A worker waits for it a little;
+ * LATER: that is to be done.  ELSEWHERE: the active node will have it.  REFUSED: answered.
+ */
+enum index_here index_required(struct call *c);
+/* The header that tells how far the store is, of an answer to what may have written. */
+bool index_header(const struct call *c, struct http_header *out);
+
 /* ---- forward.c ---- */
 
-/* Have the active node do it all, or redirect the client there; on a worker, outside an epoch. */
+/*
+ * Have the active node do it all, or redirect the client there; on a worker, outside an epoch.
+ * While there is none, it waits in the lobby: the exchange is answered, or not the caller's any
+ * more.
+ */
 void forward_call(struct call *c);
+/* The same, once its wait in the lobby is over. */
+void forward_resume(void *api, struct http_exchange *x);
 
 /* ---- api.c ---- */
 

@@ -23,31 +23,31 @@ struct str peer_print(struct arena *a, const struct peer *p)
     return arena_printf(a, STR_FMT " %d %s", STR_ARG(p->addr), p->port, p->tls ? "tls" : "plain");
 }
 
-int peer_hops(const struct http_request *h)
+/* "address port tls|plain", and nothing else. */
+static int parse_peer(struct str text, struct peer *out, struct err *err)
 {
-    int64_t hops;
-    if (h->member.n == 0 || !str_to_i64(http_header(h, PEER_HEADER_HOPS, NULL), &hops))
-        return 0;
-    return hops < 0 || hops > 100 ? 100 : (int)hops;
+    struct str addr, port, kind, rest = text;
+    int64_t n;
+    bool whole = str_next(&rest, ' ', &addr) && str_next(&rest, ' ', &port)
+                 && str_next(&rest, ' ', &kind) && rest.p == NULL;
+    bool tls = whole && str_is(kind, "tls");
+    if (!whole || !(tls || str_is(kind, "plain")) || !str_to_i64(port, &n) || n < 0 || n > 65535)
+        return err_set(err, ERR_BAD_REQUEST, "malformed " PEER_HEADER_ADDR " header");
+    *out = (struct peer){ .addr = addr, .port = (int)n, .tls = tls };
+    return 0;
 }
 
 /* The client of whom another member tells. */
 static int peer_told(struct arena *a, const struct http_request *h, struct peer *out,
                      struct err *err)
 {
-    struct str rest = http_header(h, PEER_HEADER_ADDR, NULL), part[3];
-    int64_t port = 0;
-    for (size_t i = 0; i < ARRAY_LEN(part); i++)
-        if (!str_next(&rest, ' ', &part[i]))
-            return err_set(err, ERR_BAD_REQUEST, "malformed " PEER_HEADER_ADDR " header");
-    if (!str_to_i64(part[1], &port))
-        return err_set(err, ERR_BAD_REQUEST, "malformed " PEER_HEADER_ADDR " header");
-    *out = (struct peer){ .addr = part[0], .port = (int)port, .tls = str_is(part[2], "tls") };
+    TRY(parse_peer(http_header(h, PEER_HEADER_ADDR, NULL), out, err));
     for (size_t i = 0; i < h->n_headers; i++) {
         struct str der;
         if (!str_eq_nocase(h->headers[i].name, STR(PEER_HEADER_CERT)))
             continue;
-        TRY(base64_decode(a, h->headers[i].value, &der, err));
+        if (base64_decode(a, h->headers[i].value, &der, err) < 0)
+            return err_set(err, ERR_BAD_REQUEST, "malformed " PEER_HEADER_CERT " header");
         strs_add(a, &out->certs_der, der);
     }
     return arena_check(a, err);

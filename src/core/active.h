@@ -14,10 +14,12 @@
 struct autopilot;
 struct bootstrap;
 struct browser;
+struct counters;
 struct ha;
 struct link_creds;
 struct raftstore;
 struct seal;
+struct stateindex;
 struct telemetry;
 struct wrapkey;
 
@@ -59,8 +61,10 @@ struct active {
     struct identity *identity;
     struct browser *browser;
     struct wrapkey *wrapkey; /* signs wrapping tokens of JWT shape */
+    struct stateindex *index; /* signs state indexes; NULL: alone, or there is no key yet */
     struct autopilot *autopilot; /* these two on the active node with storage raft, else NULL */
     struct bootstrap *bootstrap;
+    struct counters *counters; /* of requests; NULL on a standby */
     struct keylock *locks;   /* for read-change-write in sys/ */
     struct str cluster_id, cluster_name;
     bool standby;            /* reads only; another node writes */

@@ -17,9 +17,10 @@ static const int64_t day_s = 86400, second_ns = 1000000000;
 
 enum {
     NEXT_DAYS = 30,    /* age of the newest authority at which the next one is made */
-    KEEP_DAYS = 60,    /* age at which one is dropped */
+    /* Age at which one is dropped.  A member that was down for KEEP - NEXT days still knows one of
+     * those that count, and is known by it. */
+    KEEP_DAYS = 120,
     VALID_DAYS = 3650, /* a cluster may lie asleep for years */
-    MATURE_S = 600,    /* a new one is used by then, when all members have it */
 };
 
 int cluster_keys_read(struct storage *plain, struct buf *out, struct err *err)
@@ -65,14 +66,13 @@ static int64_t created_s(const struct json *key)
     return ns / second_ns;
 }
 
-/* The one to issue with: the newest that every member had the time to hear of, else the oldest. */
-static const struct json *mature(const struct json *keys, int64_t now_s)
+/* The one to issue with: the oldest, for every member has heard of it, also one that was away. */
+static const struct json *oldest(const struct json *keys)
 {
     const struct json *best = json_first(keys);
-    for (const struct json *k = best; k != NULL; k = k->next) {
-        if (created_s(k) + MATURE_S <= now_s && created_s(k) >= created_s(best))
+    for (const struct json *k = best; k != NULL; k = k->next)
+        if (created_s(k) < created_s(best))
             best = k;
-    }
     return best;
 }
 
@@ -91,7 +91,7 @@ int cluster_keys_use(struct str text, struct str node_id, int64_t now_s, struct 
         TRY(base64_decode(a, json_get_str(k, "cluster_cert"), &der, err));
         strs_add(a, &id.authorities_der, der);
     }
-    TRY(authority_of(a, mature(keys, now_s), &authority, err));
+    TRY(authority_of(a, oldest(keys), &authority, err));
     TRY(cluster_cert_issue(a, &authority, node_id, now_s, CLUSTER_KEYS_VALID_S, &id.cert_der,
                            &id.key_der, err));
     TRY(arena_check(a, err));

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "codec/base64.h"
 #include "codec/json.h"
+#include "core/bootstrap.h"
 #include "core/cluster_keys.h"
 #include "net/httpc.h"
 #include "storage/raft/raftstore.h"
@@ -21,6 +22,7 @@ static const struct log lg = { "core" };
 enum {
     CALL_MS = 10000,
     STORE_MS = 10 * 60 * 1000, /* the whole store may have to come */
+    END_MS = 500,              /* how long the end of the server may have to wait for that */
     PAUSE_MS = 250,            /* after the first failure of a retry, doubled up to */
     PAUSE_MAX_MS = 4000,
 };
@@ -38,7 +40,9 @@ struct join {
     pthread_mutex_t mu;
     pthread_cond_t ended;
     struct found *found; /* under mu, as is all below; NULL: none */
-    bool ending, retrying;
+    bool ending;
+    bool retrying; /* the thread asks */
+    bool threaded; /* it was made, and is to be joined */
     pthread_t thread;
     /* Of the retry. */
     struct arena *arena;
@@ -78,10 +82,10 @@ void join_free(struct join *j)
         return;
     pthread_mutex_lock(&j->mu);
     j->ending = true;
-    bool retrying = j->retrying;
+    bool threaded = j->threaded;
     pthread_cond_signal(&j->ended);
     pthread_mutex_unlock(&j->mu);
-    if (retrying)
+    if (threaded)
         pthread_join(j->thread, NULL);
     found_free(j->found);
     arena_free(j->arena);
@@ -283,22 +287,22 @@ static void *keep_asking(void *ctx)
         struct err err = { 0 };
         int found = join_ask(j, j->targets, j->n, j->non_voter, &err);
         if (found == 0 || (found > 0 && j->on_found(j->on_found_ctx) == 0))
-            return NULL;
+            break;
         LOG(&lg, WARN, "failed to retry join raft cluster: retry_ms=%d", pause);
         if (!rest(j, pause))
-            return NULL;
+            break;
     }
+    pthread_mutex_lock(&j->mu);
+    j->retrying = false;
+    pthread_mutex_unlock(&j->mu);
+    return NULL;
 }
 
-int join_ask_until(struct join *j, const struct join_target *targets, size_t n, bool non_voter,
-                   int (*found)(void *ctx), void *ctx, struct err *err)
+/* Remember whom to ask.  An earlier thread has ended, or there was none. */
+static int keep_targets(struct join *j, const struct join_target *targets, size_t n,
+                        struct err *err)
 {
-    pthread_mutex_lock(&j->mu);
-    bool busy = j->retrying;
-    j->retrying = true;
-    pthread_mutex_unlock(&j->mu);
-    if (busy)
-        return err_set(err, ERR_BAD_REQUEST, "a join is being retried already");
+    arena_free(j->arena);
     j->arena = arena_new();
     j->targets = j->arena == NULL ? NULL : arena_array(j->arena, n + 1, sizeof *j->targets);
     if (j->targets == NULL)
@@ -306,16 +310,44 @@ int join_ask_until(struct join *j, const struct join_target *targets, size_t n, 
     for (size_t i = 0; i < n; i++)
         j->targets[i] = target_copy(j->arena, &targets[i]);
     j->n = n;
+    return arena_check(j->arena, err);
+}
+
+static int start_asking(struct join *j, const struct join_target *targets, size_t n,
+                        struct err *err)
+{
+    if (j->threaded)
+        pthread_join(j->thread, NULL);
+    j->threaded = false;
+    TRY(keep_targets(j, targets, n, err));
+    if (pthread_create(&j->thread, NULL, keep_asking, j) != 0)
+        return err_set(err, ERR_NOMEM, "no thread to join the cluster");
+    j->threaded = true;
+    return 0;
+}
+
+int join_ask_until(struct join *j, const struct join_target *targets, size_t n, bool non_voter,
+                   int (*found)(void *ctx), void *ctx, struct err *err)
+{
+    if (j->settings->raft == NULL)
+        return err_set(err, ERR_BAD_REQUEST, "raft storage is not in use");
+    if (raftstore_has_cluster(j->settings->raft))
+        return 0;
+    pthread_mutex_lock(&j->mu);
+    bool busy = j->retrying;
+    j->retrying = true;
+    pthread_mutex_unlock(&j->mu);
+    if (busy)
+        return err_set(err, ERR_BAD_REQUEST, "a join is being retried already");
     j->non_voter = non_voter;
     j->on_found = found;
     j->on_found_ctx = ctx;
-    TRY(arena_check(j->arena, err));
-    if (pthread_create(&j->thread, NULL, keep_asking, j) == 0)
+    if (start_asking(j, targets, n, err) == 0)
         return 0;
     pthread_mutex_lock(&j->mu);
     j->retrying = false;
     pthread_mutex_unlock(&j->mu);
-    return err_set(err, ERR_NOMEM, "no thread to join the cluster");
+    return -1;
 }
 
 int join_pending(struct join *j, struct arena *a, struct seal_config *out, struct err *err)
@@ -346,6 +378,14 @@ static void ignore_keys(void *ctx, const struct str *keys, size_t n)
 {
 }
 
+static bool is_ending(struct join *j)
+{
+    pthread_mutex_lock(&j->mu);
+    bool ending = j->ending;
+    pthread_mutex_unlock(&j->mu);
+    return ending;
+}
+
 static int wait_store(struct join *j, struct err *err)
 {
     struct raftstore *raft = j->settings->raft;
@@ -353,7 +393,13 @@ static int wait_store(struct join *j, struct err *err)
     struct ha_events events = { NULL, ignore, ignore_keys, ignore };
     TRY(raftstore_expect_join(raft, err));
     TRY(ha->ops->start(ha, &events, err));
-    int result = raftstore_wait_store(raft, STORE_MS, err);
+    int result = -1;
+    for (int waited = 0; result < 0 && waited < STORE_MS && !is_ending(j); waited += END_MS) {
+        *err = (struct err){ 0 };
+        result = raftstore_wait_store(raft, END_MS, err);
+        if (result < 0 && err->code != ERR_TIMEOUT)
+            break;
+    }
     ha->ops->stop(ha);
     return result;
 }
@@ -372,6 +418,10 @@ static int answer_challenge(struct join *j, struct arena *a, const struct found 
         return err_set(err, err->code, "the key does not open the challenge of the cluster at "
                                        STR_FMT ": these are another cluster's unseal keys, or the "
                                        "seal is another one",
+                       STR_ARG(f->target.api_addr));
+    /* Whoever asks may send what else is under the key, to have it opened. */
+    if (plain.n != BOOTSTRAP_ANSWER)
+        return err_set(err, ERR_UPSTREAM, "what " STR_FMT " wants to be decrypted is no challenge",
                        STR_ARG(f->target.api_addr));
     json_put_str(body, "answer", base64_encode(a, buf_str(&plain)));
     json_put_str(body, "cluster_addr", j->settings->cluster_addr);

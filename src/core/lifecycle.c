@@ -609,6 +609,11 @@ void lifecycle_free(struct lifecycle *l)
 {
     if (l == NULL)
         return;
+    if (l->service != NULL) { /* a store under other keys seals by itself: let that end first */
+        autounseal_hold(l->autounseal);
+        service_stop(l->service);
+        service_quiet(l->service);
+    }
     autounseal_free(l->autounseal);
     l->autounseal = NULL;
     join_free(l->join);

@@ -1,7 +1,6 @@
 /* Active, standby, or turning from one into the other, as the contest for leadership has it. */
 #include "core/service.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -16,7 +15,14 @@
 
 static const struct log lg = { "core" };
 
-enum { RETRY_MS = 500, FIRST_MS = 300 };
+enum {
+    RETRY_MS = 500,          /* after a failure to become active */
+    READ_AGAIN_MS = 5000,    /* after a failure to make what a standby reads with */
+    CERT_AGAIN_S = 60,       /* after a failure to make a certificate */
+    FIRST_MS = 300,
+    TRIES = 4,               /* to become active, then another node shall try */
+    LATE_BYTES = 8 << 20,    /* of keys that changed while turning */
+};
 
 struct service {
     const struct core_settings *settings;
@@ -29,14 +35,24 @@ struct service {
     _Atomic int64_t since_ns;
 
     pthread_mutex_t turn; /* one change of mode at a time; never held by an event of the storage */
+    uint64_t term;        /* under turn: of the leadership that ${on} was made for */
+    int failures;         /* under turn: to become active, one after another */
+
+    pthread_mutex_t reading_advert; /* held while it is read and kept; before mu */
 
     pthread_mutex_t mu;
-    pthread_cond_t changed; /* broadcast: anything below, and the mode */
+    pthread_cond_t changed; /* broadcast by tell: anything below, and the mode */
+    uint64_t news;          /* counts the broadcasts */
     bool running, ending;    /* under mu */
     bool asked;              /* the contest has news */
-    bool missed;             /* keys changed while turning: what was built may be stale */
+    bool missed;             /* what changed while turning makes void what was built */
+    bool collecting;         /* what a standby reads with is being built */
+    struct buf late;         /* keys that changed meanwhile, each before a NUL */
+    unsigned late_more;      /* FORGET_LEADER, FORGET_LINKS: what else those keys tell */
     bool replaced;           /* the active node's whole store is another one */
     bool broken;             /* the barrier's keys do not open the store any more */
+    bool sealing;            /* on that account; not again before the next start */
+    size_t sealers;          /* threads that do so */
     int64_t renew_ns;        /* when this node's certificate is to be made anew; monotonic */
     struct advert advert;    /* of the active node */
     pthread_t thread;
@@ -54,6 +70,7 @@ int service_new(const struct core_settings *settings, const struct service_calls
     s->barrier = barrier;
     s->ha = settings->ha;
     pthread_mutex_init(&s->turn, NULL);
+    pthread_mutex_init(&s->reading_advert, NULL);
     pthread_mutex_init(&s->mu, NULL);
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
@@ -68,8 +85,11 @@ void service_free(struct service *s)
     if (s == NULL)
         return;
     service_stop(s);
+    service_quiet(s);
+    buf_free(&s->late);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->mu);
+    pthread_mutex_destroy(&s->reading_advert);
     pthread_mutex_destroy(&s->turn);
     free(s);
 }
@@ -106,6 +126,13 @@ static struct timespec at(int64_t mono_ns)
     return (struct timespec){ mono_ns / 1000000000, mono_ns % 1000000000 };
 }
 
+/* Wake all who wait for anything. Under mu. */
+static void tell(struct service *s)
+{
+    s->news++;
+    pthread_cond_broadcast(&s->changed);
+}
+
 /* ---- what serves ---- */
 
 static int build(struct service *s, bool standby, struct active **out, struct err *err)
@@ -124,7 +151,7 @@ static struct active *show(struct service *s, struct active *on, enum service_mo
         atomic_fetch_add(&s->lives, 1);
         atomic_store(&s->since_ns, clock_now_ns(s->settings->clock));
     }
-    pthread_cond_broadcast(&s->changed);
+    tell(s);
     pthread_mutex_unlock(&s->mu);
     return old;
 }
@@ -157,8 +184,10 @@ static void use_cluster_keys(struct service *s)
 {
     AUTO(buf_free) struct buf text = { 0 };
     struct err err = { 0 };
-    if (s->settings->creds == NULL)
+    if (s->settings->creds == NULL) {
+        s->renew_ns = INT64_MAX;
         return;
+    }
     int found = cluster_keys_read(barrier_storage(s->barrier), &text, &err);
     if (found > 0)
         found = cluster_keys_use(buf_str(&text), s->settings->node_id,
@@ -166,7 +195,8 @@ static void use_cluster_keys(struct service *s)
     if (found < 0)
         LOG(&lg, ERROR, "failed to make this node's cluster certificate: error=%s", err.msg);
     pthread_mutex_lock(&s->mu);
-    s->renew_ns = monotonic_ns() + (int64_t)CLUSTER_KEYS_RENEW_S * 1000000000;
+    s->renew_ns = monotonic_ns()
+                  + (int64_t)(found < 0 ? CERT_AGAIN_S : CLUSTER_KEYS_RENEW_S) * 1000000000;
     pthread_mutex_unlock(&s->mu);
 }
 
@@ -190,12 +220,14 @@ static void read_advert(struct service *s)
 {
     struct advert found = { 0 };
     struct err err = { 0 };
+    pthread_mutex_lock(&s->reading_advert); /* else an older one might be kept last */
     if (advert_read(barrier_storage(s->barrier), s->settings->physical, &found, &err) < 0)
         LOG(&lg, DEBUG, "the active node's addresses are not known: error=%s", err.msg);
     pthread_mutex_lock(&s->mu);
     s->advert = found;
-    pthread_cond_broadcast(&s->changed);
+    tell(s);
     pthread_mutex_unlock(&s->mu);
+    pthread_mutex_unlock(&s->reading_advert);
 }
 
 static void write_advert(struct service *s)
@@ -213,16 +245,36 @@ static void write_advert(struct service *s)
 
 /* ---- turning ---- */
 
-static int become_active(struct service *s, struct err *err)
+/* The keyring may be another one now. -1: also when the barrier's keys do not open it any more:
+ * then this node will be sealed. */
+static int follow_keyring(struct service *s, struct err *err)
+{
+    if (barrier_follow(s->barrier, err) >= 0)
+        return 0;
+    LOG(&lg, ERROR, "failed to follow the keyring: error=%s", err->msg);
+    pthread_mutex_lock(&s->mu);
+    s->broken = s->broken || err->code == ERR_DENIED || err->code == ERR_CORRUPT;
+    tell(s);
+    pthread_mutex_unlock(&s->mu);
+    return -1;
+}
+
+/*
+ * What served before, as a standby or in an earlier leadership, has ended before this one takes
+ * writes (settle): so none of them rests on what was read then.
+ */
+static int become_active(struct service *s, uint64_t term, struct err *err)
 {
     struct active *on = NULL;
     int64_t began = monotonic_ns();
+    retire(show(s, NULL, SERVICE_TURNING));
     TRY(s->ha->ops->settle(s->ha, err));
-    TRY(barrier_follow(s->barrier, err));
+    TRY(follow_keyring(s, err));
     TRY(s->calls.before_active(s->calls.lifecycle, err));
     write_advert(s);
     keep_cluster_keys(s);
     TRY(build(s, false, &on, err));
+    s->term = term;
     retire(show(s, on, SERVICE_ACTIVE));
     LOG(&lg, INFO, "post-unseal setup complete, this node is active: ms=%lld",
         (long long)((monotonic_ns() - began) / 1000000));
@@ -230,30 +282,64 @@ static int become_active(struct service *s, struct err *err)
     return 0;
 }
 
+static void begin_collecting(struct service *s)
+{
+    pthread_mutex_lock(&s->mu);
+    s->missed = false;
+    s->collecting = true;
+    buf_clear(&s->late);
+    pthread_mutex_unlock(&s->mu);
+}
+
+/* Have ${on} forget what has changed since it began to be built. False: in vain. Under mu. */
+static bool forget_late(struct service *s, const struct active *on)
+{
+    unsigned more = 0;
+    struct str rest = buf_str(&s->late), key;
+    while (rest.n > 0 && str_next(&rest, 0, &key))
+        more |= forget_keys(on, &key, 1);
+    return !s->missed && (more & (FORGET_ALL | FORGET_KEYRING)) == 0;
+}
+
+/* Let requests see ${on}; what it read while others wrote is not kept. False: it is to be built
+ * anew. */
+static bool show_standby(struct service *s, struct active *on, unsigned *more)
+{
+    epoch_enter();
+    pthread_mutex_lock(&s->mu);
+    bool good = forget_late(s, on);
+    s->collecting = false;
+    buf_clear(&s->late);
+    if (good) {
+        *more = s->late_more;
+        s->late_more = 0;
+        atomic_store(&s->on, on);
+        atomic_store(&s->mode, SERVICE_STANDBY);
+        tell(s);
+    }
+    pthread_mutex_unlock(&s->mu);
+    epoch_leave();
+    return good;
+}
+
 /* Built from the store as it was; what changed meanwhile is taken in before anybody reads. */
 static void become_standby(struct service *s)
 {
+    struct active *on = NULL;
+    unsigned more = 0;
+    bool done = false;
     retire(show(s, NULL, SERVICE_TURNING));
-    for (bool again = true; again;) {
-        pthread_mutex_lock(&s->mu);
-        s->missed = false;
-        pthread_mutex_unlock(&s->mu);
+    while (!done) {
         struct err err = { 0 };
-        if (barrier_follow(s->barrier, &err) < 0)
-            LOG(&lg, WARN, "failed to follow the keyring: error=%s", err.msg);
-        struct active *on = build_standby(s);
-        pthread_mutex_lock(&s->mu);
-        again = s->missed;
-        if (!again) {
-            atomic_store(&s->on, on);
-            atomic_store(&s->mode, SERVICE_STANDBY);
-            pthread_cond_broadcast(&s->changed);
-        }
-        pthread_mutex_unlock(&s->mu);
-        if (again)
+        begin_collecting(s);
+        on = follow_keyring(s, &err) < 0 ? NULL : build_standby(s);
+        done = show_standby(s, on, &more);
+        if (!done)
             stop_all(on);
     }
     read_advert(s);
+    if (more & FORGET_LINKS)
+        use_cluster_keys(s);
     LOG(&lg, INFO, "this node is a standby");
 }
 
@@ -264,19 +350,18 @@ static void take_in_restore(struct service *s)
     struct active *on = NULL;
     retire(show(s, NULL, SERVICE_TURNING));
     int result = barrier_follow(s->barrier, &err);
-    bool foreign = result < 0;
-    if (result == 0 || result == 1)
+    if (result >= 0)
         result = build(s, false, &on, &err);
     if (result < 0)
         LOG(&lg, ERROR, "failed to take in the restored store: error=%s", err.msg);
-    if (!foreign && result >= 0)
+    else
         show(s, on, SERVICE_ACTIVE);
     pthread_mutex_lock(&s->mu);
     s->replaced = false;
-    s->broken = foreign || result < 0;
-    pthread_cond_broadcast(&s->changed);
+    s->broken = result < 0;
+    tell(s);
     pthread_mutex_unlock(&s->mu);
-    if (foreign || result < 0)
+    if (result < 0)
         return;
     write_advert(s);
     keep_cluster_keys(s);
@@ -291,35 +376,67 @@ static void *seal_apart(void *ctx)
                     "sealed with");
     if (s->calls.seal(s->calls.lifecycle, &err) < 0)
         LOG(&lg, ERROR, "failed to seal: error=%s", err.msg);
+    pthread_mutex_lock(&s->mu);
+    s->sealers--;
+    tell(s);
+    pthread_mutex_unlock(&s->mu);
     return NULL;
 }
 
-/* Sealing waits for this thread: it is done by another one. */
+/* Sealing waits for this thread: it is done by another one. Under mu. */
 static void seal_soon(struct service *s)
 {
     pthread_t thread;
-    if (pthread_create(&thread, NULL, seal_apart, s) == 0)
-        pthread_detach(thread);
+    if (s->sealing || pthread_create(&thread, NULL, seal_apart, s) != 0)
+        return;
+    s->sealing = true;
+    s->sealers++;
+    pthread_detach(thread);
 }
 
-/* As the contest stands now. -1: try again soon. */
+void service_quiet(struct service *s)
+{
+    pthread_mutex_lock(&s->mu);
+    while (s->sealers > 0)
+        pthread_cond_wait(&s->changed, &s->mu);
+    pthread_mutex_unlock(&s->mu);
+}
+
+/* It leads, but cannot serve: let another node try. */
+static void give_up_leading(struct service *s)
+{
+    struct err err = { 0 };
+    LOG(&lg, ERROR, "this node cannot become active, another one shall");
+    s->failures = 0;
+    if (s->ha->ops->step_down(s->ha, &err) < 0)
+        LOG(&lg, WARN, "failed to hand over: error=%s", err.msg);
+}
+
+/* As the contest stands now. Milliseconds after which to look again unasked; 0: not. */
 static int follow_contest(struct service *s)
 {
     struct ha_leader leader;
     struct err err = { 0 };
-    int result = 0;
+    int again_ms = 0;
+    pthread_mutex_lock(&s->turn);
     s->ha->ops->leader(s->ha, &leader);
     bool leads = leader.known && leader.self;
-    pthread_mutex_lock(&s->turn);
     enum service_mode mode = service_mode(s);
-    if (leads && mode != SERVICE_ACTIVE)
-        result = become_active(s, &err);
-    else if (!leads && mode != SERVICE_STANDBY)
+    /* An earlier leadership's caches do not know what others have written in between. */
+    if (leads && (mode != SERVICE_ACTIVE || s->term != leader.term)) {
+        if (become_active(s, leader.term, &err) < 0)
+            again_ms = RETRY_MS;
+    } else if (!leads && (mode != SERVICE_STANDBY || service_active(s) == NULL)) {
         become_standby(s);
-    pthread_mutex_unlock(&s->turn);
-    if (result < 0)
+        again_ms = service_active(s) == NULL ? READ_AGAIN_MS : 0;
+    }
+    s->failures = again_ms == RETRY_MS && err.code != ERR_STANDBY ? s->failures + 1 : 0;
+    if (again_ms == RETRY_MS)
         LOG(&lg, WARN, "failed to become active: error=%s", err.msg);
-    return result;
+    if (s->failures >= TRIES)
+        give_up_leading(s);
+    pthread_mutex_unlock(&s->turn);
+    return again_ms;
 }
 
 static void *follow(void *ctx)
@@ -342,8 +459,8 @@ static void *follow(void *ctx)
         } else if (s->asked || retry) {
             s->asked = false;
             pthread_mutex_unlock(&s->mu);
-            retry_ns = follow_contest(s) < 0 ? monotonic_ns() + (int64_t)RETRY_MS * 1000000
-                                             : INT64_MAX;
+            int again_ms = follow_contest(s);
+            retry_ns = again_ms > 0 ? monotonic_ns() + (int64_t)again_ms * 1000000 : INT64_MAX;
             pthread_mutex_lock(&s->mu);
         } else if (renew) {
             pthread_mutex_unlock(&s->mu);
@@ -367,7 +484,7 @@ static void on_role_changed(void *ctx)
     struct service *s = ctx;
     pthread_mutex_lock(&s->mu);
     s->asked = true;
-    pthread_cond_broadcast(&s->changed);
+    tell(s);
     pthread_mutex_unlock(&s->mu);
 }
 
@@ -386,28 +503,32 @@ static void rebuild_standby(struct service *s)
     retire(old);
 }
 
-static void follow_keyring(struct service *s)
-{
-    struct err err = { 0 };
-    if (barrier_follow(s->barrier, &err) >= 0)
-        return;
-    LOG(&lg, ERROR, "failed to follow the keyring: error=%s", err.msg);
-    pthread_mutex_lock(&s->mu);
-    s->broken = err.code == ERR_DENIED || err.code == ERR_CORRUPT;
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->mu);
-}
-
 static void take_in(struct service *s, unsigned more)
 {
-    if (more & FORGET_KEYRING)
-        follow_keyring(s);
+    struct err err = { 0 };
+    if ((more & FORGET_KEYRING) && follow_keyring(s, &err) < 0)
+        return;
     if (more & FORGET_ALL)
         rebuild_standby(s);
     if (more & FORGET_LEADER)
         read_advert(s);
     if (more & FORGET_LINKS)
         use_cluster_keys(s);
+}
+
+/* What is being built, or served another leadership, does not see the change. Under mu. */
+static void note_missed(struct service *s, const struct str *keys, size_t n)
+{
+    unsigned more = forget_keys(NULL, keys, n);
+    s->late_more |= more & (FORGET_LEADER | FORGET_LINKS);
+    s->missed = s->missed || (more & (FORGET_ALL | FORGET_KEYRING)) != 0;
+    for (size_t i = 0; i < n && s->collecting && !s->missed; i++) {
+        buf_add(&s->late, keys[i]);
+        buf_byte(&s->late, 0);
+        struct err err;
+        s->missed = buf_check(&s->late, &err) < 0 || s->late.n > LATE_BYTES
+                    || str_find_byte(keys[i], 0) >= 0;
+    }
 }
 
 static void on_keys_changed(void *ctx, const struct str *keys, size_t n)
@@ -420,7 +541,7 @@ static void on_keys_changed(void *ctx, const struct str *keys, size_t n)
     if (mode == SERVICE_STANDBY)
         more = forget_keys(atomic_load(&s->on), keys, n);
     else
-        s->missed = true;
+        note_missed(s, keys, n);
     pthread_mutex_unlock(&s->mu);
     epoch_leave();
     take_in(s, more);
@@ -434,7 +555,7 @@ static void on_store_replaced(void *ctx)
     s->missed = true;
     if (mode == SERVICE_ACTIVE) {
         s->replaced = true;
-        pthread_cond_broadcast(&s->changed);
+        tell(s);
     }
     pthread_mutex_unlock(&s->mu);
     if (mode == SERVICE_STANDBY)
@@ -468,8 +589,11 @@ static int start_contest(struct service *s, struct err *err)
     use_cluster_keys(s);
     show(s, build_standby(s), SERVICE_STANDBY);
     read_advert(s);
-    s->ending = s->missed = s->replaced = s->broken = false;
+    pthread_mutex_lock(&s->mu);
+    s->ending = s->missed = s->replaced = s->broken = s->sealing = s->collecting = false;
+    s->late_more = 0;
     s->asked = true;
+    pthread_mutex_unlock(&s->mu);
     if (s->ha->ops->start(s->ha, &events, err) < 0) {
         retire(show(s, NULL, SERVICE_OFF));
         return -1;
@@ -496,13 +620,17 @@ void service_stop(struct service *s)
     bool running = s->running;
     s->ending = true;
     s->running = false;
-    pthread_cond_broadcast(&s->changed);
+    tell(s);
     pthread_mutex_unlock(&s->mu);
-    if (running) {
+    if (running)
         pthread_join(s->thread, NULL);
+    pthread_mutex_lock(&s->turn); /* who steps down just now has done so */
+    /* What ends may have a last thing to write. */
+    retire(show(s, NULL, SERVICE_TURNING));
+    if (running)
         s->ha->ops->stop(s->ha);
-    }
-    retire(show(s, NULL, SERVICE_OFF));
+    (void)show(s, NULL, SERVICE_OFF);
+    pthread_mutex_unlock(&s->turn);
     if (s->settings->creds != NULL)
         (void)!link_creds_set(s->settings->creds, NULL, NULL);
 }
@@ -541,19 +669,48 @@ int service_wait_leader(struct service *s, int ms, uint64_t after, struct servic
     int64_t until_ns = monotonic_ns() + (int64_t)ms * 1000000;
     struct timespec until = at(until_ns);
     for (;;) {
+        pthread_mutex_lock(&s->mu);
+        uint64_t news = s->news;
+        pthread_mutex_unlock(&s->mu);
         int known = leader_now(s, out, term);
         enum service_mode mode = service_mode(s);
         if (mode == SERVICE_OFF)
             return err_set(err, ERR_SEALED, "Vault is sealed");
         if (known > 0 && (out->self ? mode == SERVICE_ACTIVE : *term > after))
             return 0;
-        pthread_mutex_lock(&s->mu);
-        int rc = service_mode(s) == mode ? pthread_cond_timedwait(&s->changed, &s->mu, &until) : 0;
-        pthread_mutex_unlock(&s->mu);
-        if (rc == ETIMEDOUT)
+        if (monotonic_ns() >= until_ns)
             return err_set(err, ERR_STANDBY,
                            "local node not active but active cluster node not found");
+        pthread_mutex_lock(&s->mu);
+        if (s->news == news)
+            pthread_cond_timedwait(&s->changed, &s->mu, &until);
+        pthread_mutex_unlock(&s->mu);
     }
+}
+
+void service_news(struct service *s, uint64_t *news)
+{
+    pthread_mutex_lock(&s->mu);
+    *news = s->news;
+    pthread_mutex_unlock(&s->mu);
+}
+
+void service_wait_news(struct service *s, uint64_t news, int64_t ms)
+{
+    struct timespec until = at(monotonic_ns() + ms * 1000000);
+    int rc = 0;
+    pthread_mutex_lock(&s->mu);
+    while (s->news == news && rc == 0)
+        rc = ms < 0 ? pthread_cond_wait(&s->changed, &s->mu)
+                    : pthread_cond_timedwait(&s->changed, &s->mu, &until);
+    pthread_mutex_unlock(&s->mu);
+}
+
+void service_nudge(struct service *s)
+{
+    pthread_mutex_lock(&s->mu);
+    tell(s);
+    pthread_mutex_unlock(&s->mu);
 }
 
 int service_step_down(struct service *s, struct err *err)
@@ -569,7 +726,7 @@ int service_step_down(struct service *s, struct err *err)
     struct active *on = show(s, NULL, SERVICE_TURNING);
     epoch_wait(); /* what is in flight is finished by this node */
     int result = s->ha->ops->step_down(s->ha, &why);
-    if (result < 0) {
+    if (result < 0) { /* should another have led meanwhile, follow_contest finds it out */
         show(s, on, SERVICE_ACTIVE);
     } else {
         stop_all(on);

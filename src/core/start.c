@@ -9,8 +9,10 @@
 #include "core/autopilot.h"
 #include "core/bootstrap.h"
 #include "core/browser.h"
+#include "core/counters.h"
 #include "core/housekeeping.h"
 #include "core/revoke.h"
+#include "core/stateindex.h"
 #include "core/wrapkey.h"
 
 static const struct log lg = { "core" };
@@ -67,6 +69,19 @@ static int start_wrapkey(struct running *r, struct err *err)
 static void stop_wrapkey(struct running *r)
 {
     wrapkey_free(r->on.wrapkey);
+}
+
+/* A standby takes what is there: the active node makes it. */
+static int start_index(struct running *r, struct err *err)
+{
+    return r->on.settings->ha == NULL
+               ? 0
+               : stateindex_new(r->on.storage, !r->on.standby, &r->on.index, err);
+}
+
+static void stop_index(struct running *r)
+{
+    stateindex_free(r->on.index);
 }
 
 static int start_browser(struct running *r, struct err *err)
@@ -211,6 +226,19 @@ static void stop_housekeeping(struct running *r)
     housekeeping_free(r->housekeeping);
 }
 
+static int start_counters(struct running *r, struct err *err)
+{
+    return counters_new(r->on.sys, r->on.settings->clock, &r->on.counters, err);
+}
+
+static void stop_counters(struct running *r)
+{
+    struct err err = { 0 };
+    if (counters_flush(r->on.counters, &err) < 0)
+        LOG(&lg, DEBUG, "the last requests are not counted: error=%s", err.msg);
+    counters_free(r->on.counters);
+}
+
 static int start_bootstrap(struct running *r, struct err *err)
 {
     if (r->on.settings->raft == NULL)
@@ -245,6 +273,7 @@ static const struct step {
 } steps[] = {
     { "cluster", false, start_cluster, NULL },
     { "wrapping key", false, start_wrapkey, stop_wrapkey },
+    { "state index", false, start_index, stop_index },
     { "browser rules", false, start_browser, stop_browser },
     { "views", false, start_views, stop_views },
     { "locks", false, start_locks, stop_locks },
@@ -255,6 +284,7 @@ static const struct step {
     { "identity", false, start_identity, stop_identity },
     { "audit", false, start_broker, stop_broker },
     { "lease clock", true, start_lease_clock, stop_lease_clock },
+    { "counters", true, start_counters, stop_counters },
     { "housekeeping", true, start_housekeeping, stop_housekeeping },
     { "joining", true, start_bootstrap, stop_bootstrap },
     { "autopilot", true, start_autopilot, stop_autopilot },

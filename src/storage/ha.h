@@ -47,8 +47,9 @@ struct ha_ops {
     void (*stop)(struct ha *h);
     /* Does not wait. */
     void (*leader)(struct ha *h, struct ha_leader *out);
-    /* The new leader, before it serves: wait until it sees all that was ever acknowledged.
-     * -1: ERR_STANDBY, it leads no more. */
+    /* The new leader, before it serves: wait until it sees all that was ever acknowledged.  Until
+     * it has called this in its term, commits are ERR_STANDBY and may_read says no: what served an
+     * earlier term has ended by then.  -1: ERR_STANDBY, it leads no more. */
     int (*settle)(struct ha *h, struct err *err);
     /* Hand leadership over to another node, and return when it has it.
      * -1: ERR_STANDBY (does not lead), ERR_UNSUPPORTED (nobody can take over). */

@@ -62,8 +62,11 @@ int raft_remove_peer_write(struct request *req, struct response *resp)
     TRY(named(req, &raft, &id, &member));
     if (member == NULL)
         return 1; /* as Vault: nothing to do */
+    /* Who removes itself leads no more afterwards, and a leader has a vote: nothing is noted. */
+    bool self = member->self;
     TRY(raftstore_remove(raft, id, &req->err));
-    TRY(autopilot_set_non_voter(active_of(req)->storage, id, false, &req->err));
+    if (!self)
+        TRY(autopilot_set_non_voter(active_of(req)->storage, id, false, &req->err));
     return 1;
 }
 
@@ -133,6 +136,10 @@ static int check_name(struct request *req, const struct raft_members *all, struc
         const struct raft_member *m = &all->v[i];
         bool same = str_is(id, m->id);
         *known = *known || same;
+        if (same && m->leader)
+            return err_set(&req->err, ERR_BAD_REQUEST,
+                           "the active node itself is named \"%s\": give this node another node_id "
+                           "and cluster_addr", m->id);
         if (same && !str_is(addr, m->addr) && (m->alive || m->leader))
             return err_set(&req->err, ERR_BAD_REQUEST,
                            "a living member is named \"%s\" already, at %s: give this node another "

@@ -136,6 +136,11 @@ static void start_node(struct sim_node *x)
     x->lease.election_ms = ELECTION;
     x->lease.grant_ms = ELECTION * 2 / 3;
     cut_log(x, x->durable + 1);
+    if (has && x->last < x->mark.index) { /* raftstore_check_log */
+        cut_log(x, 1);
+        x->first = x->mark.index + 1;
+        x->last = x->durable = x->mark.index;
+    }
     must(engine_new(&o, &x->engine, &err), &err);
     const struct raft_configuration *c = &x->mark.conf;
     if (has && member_voters(c) == 1 && c->n == 1)
@@ -362,7 +367,8 @@ static void deliver(struct sim *s, struct post *p)
         v.term == p->m.m.append_entries.term && v.state != RAFT_LEADER) {
         const struct lease_frame heard = { v.leader, p->sent, { p->echo, p->grant, p->back } };
         lease_take(&x->reader, &heard);
-        engine_firm(x->engine, p->firm);
+        if (p->sent == x->reader.sent)
+            engine_firm(x->engine, p->firm);
     }
     finish(x);
 }

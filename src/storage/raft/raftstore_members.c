@@ -30,7 +30,7 @@ int raftstore_members(struct raftstore *r, struct arena *a, struct raft_members 
         raftstore_leave(r);
         return rc;
     }
-    AUTO(mark_clear) struct mark m;
+    AUTO(mark_clear) struct mark m = { 0 };
     *out = (struct raft_members){ 0 };
     int found = raftstore_read_mark(r, &m, err);
     return found <= 0 ? found : raftstore_describe(r, &m, a, out, err);

@@ -107,8 +107,9 @@ int raftstore_read_options(struct raftstore *r, const struct storage_option *opt
 static int path_in(char out[PATH_MAX], const char *dir, const char *name, struct err *err)
 {
     int n = snprintf(out, PATH_MAX, "%s/%s", dir, name);
-    return n > 0 && n < PATH_MAX ? 0
-                                 : err_set(err, ERR_BAD_REQUEST, "storage raft: 'path' is too long");
+    if (n > 0 && n < PATH_MAX)
+        return 0;
+    return err_set(err, ERR_BAD_REQUEST, "storage raft: 'path' is too long");
 }
 
 static int io_failed(const char *what, const char *path, struct err *err)

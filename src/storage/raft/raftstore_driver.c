@@ -1,4 +1,4 @@
-/* Raftstore: the driver: opening, reading, writing, and the contest for leadership. */
+/* Raftstore_driver: opening, reading, writing, and the contest for leadership. */
 #include "storage/raft/raftstore_parts.h"
 
 #include <stdlib.h>
@@ -48,9 +48,10 @@ bool raftstore_removed(struct raftstore *r)
 struct node *raftstore_enter(struct raftstore *r)
 {
     pthread_rwlock_rdlock(&r->using);
-    if (r->node == NULL)
+    struct node *node = r->node;
+    if (node == NULL)
         pthread_rwlock_unlock(&r->using);
-    return r->node;
+    return node;
 }
 
 void raftstore_leave(struct raftstore *r)
@@ -250,7 +251,7 @@ static void note_void(void *ctx, bool is_void)
 
 static int start_node(struct raftstore *r, const struct ha_events *events, struct err *err)
 {
-    AUTO(mark_clear) struct mark m;
+    AUTO(mark_clear) struct mark m = { 0 };
     TRY(raftstore_prepare_start(r, err));
     int found = raftstore_read_mark(r, &m, err);
     TRY(found);
@@ -400,7 +401,7 @@ void raftstore_status(struct raftstore *r, struct raftstore_status *out)
         return;
     }
     struct err err;
-    AUTO(mark_clear) struct mark m;
+    AUTO(mark_clear) struct mark m = { 0 };
     *out = (struct raftstore_status){ .last_index = wal_last(r->wal) };
     wal_vote(r->wal, &out->term, &voted);
     out->last_term = wal_term_of(r->wal, out->last_index);

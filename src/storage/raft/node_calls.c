@@ -1,4 +1,4 @@
-/* Node: made and ended here; what other threads ask of it. */
+/* Node_calls: a node is made and ended here; and what other threads ask of it. */
 #include "storage/raft/node_parts.h"
 
 #include <errno.h>
@@ -8,6 +8,8 @@
 #include "base/log.h"
 
 static const struct log lg = { "storage.raft" };
+
+enum { LOOK_MS = 100 }; /* at what is no event: that an entry of members is committed */
 
 /* ---- making ---- */
 
@@ -248,6 +250,15 @@ static bool wait_changed(struct node *n, uint64_t until_ms)
     return rc != ETIMEDOUT && !n->closing;
 }
 
+bool node_wait_change(struct node *n, uint64_t until_ms)
+{
+    uint64_t soon = node_now_ms() + LOOK_MS;
+    pthread_mutex_lock(&n->mu);
+    bool again = wait_changed(n, soon < until_ms ? soon : until_ms) || !n->closing;
+    pthread_mutex_unlock(&n->mu);
+    return again && node_now_ms() < until_ms;
+}
+
 static uint64_t after(int ms)
 {
     return node_now_ms() + (uint64_t)(ms > 0 ? ms : 0);
@@ -277,17 +288,27 @@ int node_settle(struct node *n, struct err *err)
     while (n->leads && !n->settled && !n->closing)
         wait_changed(n, after(1000));
     bool settled = n->leads && n->settled;
+    if (settled) {
+        atomic_store(&n->open_term, n->term);
+        atomic_store(&n->o.gauge->read_until, n->lead_until); /* before publish says so */
+    }
     pthread_mutex_unlock(&n->mu);
     return settled ? 0 : not_leading(err);
+}
+
+/* It leads, serves in this term, and nobody else does. Under mu. */
+static bool is_sure(const struct node *n)
+{
+    return n->settled && atomic_load(&n->open_term) == n->term && n->lead_until > node_now_ms();
 }
 
 /* The leader itself: it must be sure that it leads. */
 static int confirm(struct node *n, uint64_t until, struct err *err)
 {
     pthread_mutex_lock(&n->mu);
-    while (n->leads && !(n->settled && n->lead_until > node_now_ms()) && wait_changed(n, until))
+    while (n->leads && !is_sure(n) && wait_changed(n, until))
         ;
-    bool leads = n->leads, sure = leads && n->settled && n->lead_until > node_now_ms();
+    bool leads = n->leads, sure = leads && is_sure(n);
     pthread_mutex_unlock(&n->mu);
     if (sure)
         return 0;
@@ -332,8 +353,9 @@ static int ask_once(struct node *n, uint64_t until, uint64_t *index, struct err 
     transport_send(n->transport, &f);
     pthread_mutex_lock(&n->mu);
     int found = await_answer(n, f.id, until, index);
+    bool closing = n->closing;
     pthread_mutex_unlock(&n->mu);
-    return found;
+    return closing ? err_set(err, ERR_STANDBY, "this node has left the cluster's contest") : found;
 }
 
 int node_catch_up(struct node *n, int ms, struct err *err)
