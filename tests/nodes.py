@@ -1,34 +1,16 @@
-"""Nodes with integrated storage, and what tests of several of them share."""
+"""What tests of the command line of a cluster share."""
 import re
 import time
 
-from harness import Journey, Server
+from cluster import ClusterJourney
 
 
-class Node(Server):
-    """A server with integrated storage; its cluster port follows the other one."""
+class Nodes(ClusterJourney):
+    """A test with nodes, looked after by the command line."""
 
-    def __init__(self, directory, **how):
-        super().__init__(directory, storage="raft", **how)
-        self.name = self.dir.name       # its node_id too
-        self.cluster = f"127.0.0.1:{self.port + 1}"
-        text = self.config.read_text().replace(
-            'storage "raft" {', f'storage "raft" {{\n  node_id = "{self.name}"\n ', 1)
-        self.config.write_text(f'{text}cluster_addr = "https://{self.cluster}"\n')
-
-
-class Nodes(Journey):
-    """A test with several nodes."""
-
-    def node(self, name, **how):
+    def answers(self, name, **how):
         """One that answers, not yet initialised."""
-        return self.answering(self.made(name, **how).spawn())
-
-    def made(self, name, **how):
-        """One that has not been started."""
-        node = Node(self.dir / name, **how)
-        self.servers.append(node)
-        return node
+        return self.answering(self.node(name, **how).spawn())
 
     def answering(self, node):
         while node.process.poll() is None:

@@ -584,7 +584,7 @@ class Cluster(Nodes):
 
     def setUp(self):
         super().setUp()
-        self.first, self.second = self.node("vault_2"), self.node("vault_3")
+        self.first, self.second = self.answers("vault_2"), self.answers("vault_3")
 
     def test_two_nodes_from_the_first_to_the_last_command(self):
         first, second = self.first, self.second

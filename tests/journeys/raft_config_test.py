@@ -11,7 +11,7 @@ class Mistakes(Nodes):
 
     def setUp(self):
         super().setUp()
-        self.one = self.made("one")
+        self.one = self.node("one")
 
     def change(self, pattern, text):
         """Alter the configuration; the pattern must be there."""
@@ -65,7 +65,7 @@ class Mistakes(Nodes):
         self.assertEqual((self.one.data / "vault.db").read_bytes(), page + bytes(32768))
 
     def test_two_servers_on_one_path(self):
-        other = self.node("two")
+        other = self.answers("two")
         self.change('path = "[^"]*"', f'path = "{other.data}"')
         self.refused("is in use by another process: stop that one, or give this one a path of its "
                      "own")

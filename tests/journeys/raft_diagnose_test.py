@@ -16,7 +16,7 @@ class Diagnose(Nodes):
 
     def setUp(self):
         super().setUp()
-        self.one = self.made("one")
+        self.one = self.node("one")
 
     def diagnose(self, node, *more):
         """{name: check}; the exit status in self.status_code."""
@@ -52,7 +52,7 @@ class Diagnose(Nodes):
     def cluster(self):
         """Two nodes that were stopped."""
         self.answering(self.one.spawn()).init().unseal()
-        self.two = self.joined(self.node("two"), self.one)
+        self.two = self.joined(self.answers("two"), self.one)
         for node in (self.two, self.one):
             self.assertEqual(node.stop(), 0)
 
@@ -199,7 +199,7 @@ class Diagnose(Nodes):
 
     def test_a_removed_node(self):
         self.answering(self.one.spawn()).init().unseal()
-        two = self.joined(self.node("two"), self.one)
+        two = self.joined(self.answers("two"), self.one)
         self.run_ok(self.one, "operator", "raft", "remove-peer", "two")
         self.eventually(lambda: (two.data / "raft" / "removed").exists())
         two.stop()

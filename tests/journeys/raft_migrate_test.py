@@ -54,14 +54,14 @@ class Migrate(Nodes):
     def test_a_server_becomes_the_first_node_of_a_cluster(self):
         for kind in ("file", "lmdb"):
             with self.subTest(source=kind):
-                source, node = self.filled(kind), self.made(f"first-{kind}")
+                source, node = self.filled(kind), self.node(f"first-{kind}")
                 done = self.migrates((kind, source.data, ""),
                                      ("raft", node.data, self.own(node.name)),
                                      cluster_addr=node.cluster)
                 self.assertIn(f"node_id={node.name} cluster_addr={node.cluster}", done.stderr)
                 self.holds_all(self.answering(node.spawn()), source)
                 self.assertEqual(self.peers(node), {node.name: (node.cluster, "leader", "true")})
-                second = self.joined(self.node(f"second-{kind}"), node)
+                second = self.joined(self.answers(f"second-{kind}"), node)
                 self.assertEqual(second.get("kv/some/7").data, {"n": "7"})
                 for server in (node, second):
                     self.assertEqual(server.stop(), 0)
@@ -70,7 +70,7 @@ class Migrate(Nodes):
                 shutil.rmtree(source.dir)
 
     def test_the_only_node_becomes_a_server_without_others(self):
-        node = self.node("one")
+        node = self.answers("one")
         node.init().unseal()
         self.fill(node)
         node.kill()         # its log is ahead of its store
@@ -83,9 +83,9 @@ class Migrate(Nodes):
         self.assertEqual(node.get("kv/some/59").data, {"n": "59"})
 
     def test_a_member_of_a_cluster_is_read_but_not_locked(self):
-        first = self.node("one")
+        first = self.answers("one")
         first.init().unseal()
-        second = self.joined(self.node("two"), first)
+        second = self.joined(self.answers("two"), first)
         self.fill(first)
         for node in (second, first):
             self.assertEqual(node.stop(), 0)
@@ -106,10 +106,10 @@ class Migrate(Nodes):
         self.eventually(lambda: len(self.peers(first)) == 2)
 
     def test_a_copy_of_a_cluster_becomes_a_cluster_of_its_own(self):
-        first, fresh = self.node("one"), self.made("fresh")
+        first, fresh = self.answers("one"), self.node("fresh")
         first.init().unseal()
         self.fill(first)
-        self.joined(self.node("two"), first).stop()
+        self.joined(self.answers("two"), first).stop()
         first.stop()
         self.migrates(("raft", first.data, self.own("one")),
                       ("raft", fresh.data, self.own("fresh")), cluster_addr=fresh.cluster)
@@ -117,7 +117,7 @@ class Migrate(Nodes):
         self.assertEqual(self.peers(fresh), {"fresh": (fresh.cluster, "leader", "true")})
 
     def test_a_copy_that_was_stopped_goes_on_where_it_was(self):
-        source, node = self.filled("file"), self.made("one")
+        source, node = self.filled("file"), self.node("one")
         sides = ("file", source.data, ""), ("raft", node.data, self.own("one"))
         self.migrates(*sides, "-start=logical/", cluster_addr=node.cluster)
         again = self.migrate(*sides, cluster_addr=node.cluster)
@@ -127,7 +127,7 @@ class Migrate(Nodes):
         self.holds_all(self.answering(node.spawn()), source)
 
     def test_what_cannot_be_copied_is_told_and_copies_nothing(self):
-        source, node = self.node("one"), self.made("two")
+        source, node = self.answers("one"), self.node("two")
         source.init().unseal()
         fresh = ("lmdb", self.dir / "to", "")
         (self.dir / "to").mkdir()
@@ -153,7 +153,7 @@ class Migrate(Nodes):
         self.assertIn(reason, done.stderr)
 
     def test_a_value_that_is_too_large_is_named(self):
-        source, node = self.filled("file"), self.made("one")
+        source, node = self.filled("file"), self.node("one")
         (source.data / "logical" / "_big").write_text('{"Value":"' + "AAAA" * 20000 + '"}')
         sides = ("file", source.data, ""), ("raft", node.data,
                                             self.own("one") + "\n  max_entry_size = 30000")
