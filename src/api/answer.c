@@ -12,6 +12,8 @@ size_t answer_headers(const struct call *c, struct http_header *out)
         out[n++] = (struct http_header){ STR("Access-Control-Allow-Origin"), c->origin };
         out[n++] = (struct http_header){ STR("Vary"), STR("Origin") };
     }
+    if (c->wrote && index_header(c, &out[n]))
+        n++;
     return n;
 }
 

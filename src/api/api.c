@@ -64,6 +64,12 @@ static int logical(struct call *c)
     struct err err = { 0 };
     struct request *req;
     int status;
+    switch (index_required(c)) {
+    case INDEX_REFUSED: return 0;
+    case INDEX_ELSEWHERE: return 1;
+    case INDEX_LATER: http_offload(c->x, on_worker, c->api); return 0;
+    case INDEX_HERE: break;
+    }
     if (read_request(c, &req, &status, &err) < 0) {
         answer_error(c, status, err_text(&err));
         return 0;
@@ -72,6 +78,7 @@ static int logical(struct call *c)
     epoch_enter();
     int result = handle(c->api->settings.lifecycle, req, &resp);
     bool elsewhere = result < 0 && req->err.code == ERR_STANDBY && req->elsewhere;
+    c->wrote = req->wrote;
     if (elsewhere)
         ;
     else if (result < 0 && req->err.code == ERR_MUST_WAIT && c->on_loop)
@@ -102,8 +109,10 @@ static int fixed(struct call *c, const struct fixed *f)
         return 1;
     else if (c->on_loop && !(f->flags & FIXED_QUICK))
         http_offload(c->x, on_worker, c->api);
-    else
+    else {
+        c->wrote = (f->flags & FIXED_ACTIVE) && fn != f->get;
         fn(c);
+    }
     return 0;
 }
 
@@ -170,7 +179,7 @@ static int answer_here(struct call *c)
     if (c->api->settings.recovery != NULL)
         return recovery(c);
     const struct fixed *f = fixed_find(c->path);
-    if (f != NULL)
+    if (f != NULL && (!(f->flags & FIXED_MEMBER) || c->x->req.member.n > 0))
         return fixed(c, f);
     if (!metrics_are_open(c))
         return logical(c);

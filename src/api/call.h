@@ -26,6 +26,7 @@ struct call {
     struct str origin;      /* to be told in the answer: the request crosses origins */
     bool on_loop;           /* must not wait */
     bool sure;              /* see struct request */
+    bool wrote;             /* the answer tells how far the store is */
 };
 
 /* ---- answer.c ---- */
@@ -46,13 +47,24 @@ void answer_redirect(struct call *c, int status, struct str location);
 void answer_logical(struct call *c, struct request *req, struct response *resp, int result);
 
 /* The headers of every answer into ${out}, which has room for ANSWER_HEADERS; their number. */
-enum { ANSWER_HEADERS = 3 };
+enum { ANSWER_HEADERS = 4 };
 size_t answer_headers(const struct call *c, struct http_header *out);
 
 /* ---- cors.c ---- */
 
 /* True when the request was answered: a preflight, or an origin that may not call. */
 bool cors_answers(struct call *c) MUST_USE;
+
+/* ---- index.c ---- */
+
+enum index_here { INDEX_HERE, INDEX_LATER, INDEX_ELSEWHERE, INDEX_REFUSED };
+/*
+ * Has this node what the request's X-Vault-Index headers ask for?  A worker waits for it a little;
+ * LATER: that is to be done.  ELSEWHERE: the active node will have it.  REFUSED: answered.
+ */
+enum index_here index_required(struct call *c);
+/* The header that tells how far the store is, of an answer to what may have written. */
+bool index_header(const struct call *c, struct http_header *out);
 
 /* ---- forward.c ---- */
 
@@ -112,6 +124,7 @@ enum fixed_flags {
     FIXED_HEAD = 1,   /* get serves HEAD too */
     FIXED_QUICK = 2,  /* never waits: may run on the loop */
     FIXED_ACTIVE = 4, /* a standby hands it on to the active node */
+    FIXED_MEMBER = 8, /* for other nodes only: to all others there is no such path */
 };
 /* The row of a path, or NULL. */
 const struct fixed *fixed_find(struct str path);
@@ -123,7 +136,7 @@ const struct fixed *recovery_fixed_find(struct str path);
 bool metrics_are_open(const struct call *c);
 
 /* Handlers, by file: seal.c, health.c, metrics.c, logstream.c, raft.c. */
-fixed_fn health_get, leader_get;
+fixed_fn health_get, leader_get, echo_put;
 fixed_fn metrics_get, monitor_get;
 fixed_fn init_get, init_put, seal_status_get, unseal_put, seal_put, step_down_put;
 fixed_fn rekey_get, rekey_put, rekey_del, rekey_update_put;

@@ -1,9 +1,11 @@
 /* The paths that are answered without the pipeline: they work sealed, or before init. */
 #include "api/call.h"
+#include "core/echo.h"
 
 static const struct fixed table[] = {
     { "sys/generate-root/attempt", genroot_get, genroot_put, genroot_del, FIXED_ACTIVE },
     { "sys/generate-root/update", NULL, genroot_update_put, NULL, FIXED_ACTIVE },
+    { ECHO_PATH, NULL, echo_put, NULL, FIXED_QUICK | FIXED_MEMBER },
     { "sys/health", health_get, NULL, NULL, FIXED_HEAD | FIXED_QUICK },
     { "sys/init", init_get, init_put, NULL, 0 },
     { "sys/leader", leader_get, NULL, NULL, FIXED_QUICK },

@@ -7,7 +7,7 @@
 #include "net/forwarder.h"
 
 enum {
-    WAIT_MS = 15000,     /* for a leader, all tries together, from the request's first sight on */
+    WAIT_MS = 5000,      /* for a leader, all tries together, from the request's first sight on */
     CONNECT_MS = 2000,
     SURE_MS = 2000,      /* for the proof that this node still leads */
     AGAIN_MS = 100,      /* after a leader that could not be reached, when no other one appears */

@@ -1,8 +1,9 @@
-/* sys/health and sys/leader: what load balancers ask. */
+/* sys/health and sys/leader: what load balancers ask; what other nodes tell of themselves. */
 #include "api/call.h"
 #include "base/epoch.h"
 #include "base/version.h"
 #include "codec/timefmt.h"
+#include "core/roll.h"
 #include "core/service.h"
 #include "storage/ha.h"
 
@@ -144,4 +145,26 @@ void leader_get(struct call *c)
         json_put_int(o, "raft_applied_index", (int64_t)applied);
     }
     answer_json(c, 200, o);
+}
+
+void echo_put(struct call *c)
+{
+    struct err err = { 0 };
+    struct json *body;
+    struct roll *roll = service_roll(lifecycle_service(c->api->settings.lifecycle));
+    if (read_object(c, &body, &err) < 0) {
+        answer_failure(c, &err);
+        return;
+    }
+    struct roll_entry e = {
+        .hostname = json_get_str(body, "hostname"),
+        .api_addr = json_get_str(body, "api_address"),
+        .cluster_addr = json_get_str(body, "cluster_address"),
+        .version = json_get_str(body, "version"),
+        .seen_ns = clock_now_ns(c->api->settings.core->clock),
+    };
+    if (roll_note(roll, c->x->req.member, &e, &err) < 0)
+        answer_failure(c, &err);
+    else
+        answer_empty(c, 204);
 }

@@ -3,8 +3,7 @@
 #include "base/log.h"
 #include "core/join.h"
 #include "core/service.h"
-#include "storage/raft/archive.h"
-#include "storage/raft/raftstore.h"
+#include "core/snapshot.h"
 
 static const struct log lg = { "storage.raft" };
 
@@ -56,11 +55,6 @@ static struct raftstore *admitted(struct call *c)
     return raft;
 }
 
-static int next_entry(void *ctx, struct str *key, struct str *value, struct err *err)
-{
-    return raftstore_view_next(ctx, key, value, err);
-}
-
 static int seal_sums(void *ctx, struct str text, struct buf *out, struct err *err)
 {
     return lifecycle_seal_encrypt(ctx, text, out, err);
@@ -89,51 +83,6 @@ static int send_part(void *ctx, struct str bytes, struct err *err)
                : 0;
 }
 
-static int describe(struct call *c, const struct raftstore_view_info *info,
-                    struct archive_meta *out, struct err *err)
-{
-    *out = (struct archive_meta){
-        .version = 1,
-        .id = STR("bolt-snapshot"),
-        .index = info->index,
-        .term = info->term,
-        .configuration_index = info->config_index,
-        .n_servers = info->members.n,
-    };
-    out->servers = arena_array(c->arena, info->members.n + 1, sizeof *out->servers);
-    TRY(arena_check(c->arena, err));
-    for (size_t i = 0; i < info->members.n; i++) {
-        const struct raft_member *m = &info->members.v[i];
-        out->servers[i] = (struct archive_server){ str_of(m->id), str_of(m->addr), m->voter };
-    }
-    return 0;
-}
-
-static void close_view(struct raftstore_view **v)
-{
-    if (*v != NULL)
-        raftstore_view_close(*v);
-}
-
-static int send_archive(struct call *c, struct raftstore *raft, struct sending *s,
-                        struct err *err)
-{
-    AUTO(close_view) struct raftstore_view *view = NULL;
-    struct raftstore_view_info info;
-    struct archive_meta meta;
-    TRY(raftstore_view_open(raft, c->arena, &view, &info, err));
-    TRY(describe(c, &info, &meta, err));
-    struct archive_calls calls = {
-        .next = next_entry,
-        .next_ctx = view,
-        .seal = seal_sums,
-        .seal_ctx = c->api->settings.lifecycle,
-        .sink = send_part,
-        .sink_ctx = s,
-    };
-    return archive_write(&meta, &calls, c->api->settings.core->spool_dir, err);
-}
-
 void snapshot_get(struct call *c)
 {
     struct err err = { 0 };
@@ -141,7 +90,15 @@ void snapshot_get(struct call *c)
     struct raftstore *raft = admitted(c);
     if (raft == NULL)
         return;
-    if (send_archive(c, raft, &s, &err) < 0)
+    struct snapshot_parts parts = {
+        .raft = raft,
+        .spool_dir = c->api->settings.core->spool_dir,
+        .seal = seal_sums,
+        .seal_ctx = c->api->settings.lifecycle,
+        .sink = send_part,
+        .sink_ctx = &s,
+    };
+    if (snapshot_write(&parts, &err) < 0)
         LOG(&lg, ERROR, "failed to send a snapshot: error=%s", err.msg);
     /* What is cut short has no SHA256SUMS: nobody takes it for whole. */
     if (s.begun)

@@ -29,6 +29,9 @@ static const struct fixed_name {
 } fixed_names[METRIC_FIXED] = {
     [METRIC_CORE_UNSEALED] = { "core.unsealed", METRIC_GAUGE, true },
     [METRIC_CORE_ACTIVE] = { "core.active", METRIC_GAUGE, true },
+    [METRIC_CORE_PERFORMANCE_STANDBY] = { "core.performance_standby", METRIC_GAUGE, true },
+    [METRIC_CORE_STEP_DOWN] = { "core.step_down", METRIC_SAMPLE, false },
+    [METRIC_CORE_LEADERSHIP_LOST] = { "core.leadership_lost", METRIC_SAMPLE, false },
     [METRIC_CORE_HANDLE_REQUEST] = { "core.handle_request", METRIC_SAMPLE, false },
     [METRIC_CORE_HANDLE_LOGIN] = { "core.handle_login_request", METRIC_SAMPLE, false },
     [METRIC_CORE_CHECK_TOKEN] = { "core.check_token", METRIC_SAMPLE, false },
@@ -57,6 +60,25 @@ static const struct fixed_name {
     [METRIC_POLICY_SET] = { "policy.set_policy", METRIC_SAMPLE, false },
     [METRIC_POLICY_DELETE] = { "policy.delete_policy", METRIC_SAMPLE, false },
     [METRIC_POLICY_LIST] = { "policy.list_policies", METRIC_SAMPLE, false },
+    [METRIC_RAFT_APPLY] = { "raft.apply", METRIC_COUNTER, false },
+    [METRIC_RAFT_COMMIT_TIME] = { "raft.commitTime", METRIC_SAMPLE, false },
+    [METRIC_RAFT_PEERS] = { "raft.peers", METRIC_GAUGE, false },
+    [METRIC_RAFT_LAST_CONTACT] = { "raft.leader.lastContact", METRIC_SAMPLE, false },
+    [METRIC_RAFT_STATE_LEADER] = { "raft.state.leader", METRIC_COUNTER, false },
+    [METRIC_RAFT_STATE_FOLLOWER] = { "raft.state.follower", METRIC_COUNTER, false },
+    [METRIC_RAFT_STORAGE_PUT] = { "raft-storage.put", METRIC_SAMPLE, false },
+    [METRIC_RAFT_STORAGE_DELETE] = { "raft-storage.delete", METRIC_SAMPLE, false },
+    [METRIC_RAFT_STORAGE_TRANSACTION] = { "raft-storage.transaction", METRIC_SAMPLE, false },
+    [METRIC_AUTOPILOT_HEALTHY] = { "autopilot.healthy", METRIC_GAUGE, false },
+    [METRIC_AUTOPILOT_FAILURE_TOLERANCE] = { "autopilot.failure_tolerance", METRIC_GAUGE, false },
+    [METRIC_SNAPSHOTS_DURATION] = { "autosnapshots.save.duration", METRIC_SAMPLE, false },
+    [METRIC_SNAPSHOTS_ERRORS] = { "autosnapshots.save.errors", METRIC_COUNTER, false },
+    [METRIC_SNAPSHOTS_LAST_SUCCESS] = { "autosnapshots.last.success.time", METRIC_GAUGE, false },
+    [METRIC_SNAPSHOTS_TOTAL_SIZE] = { "autosnapshots.total.snapshot.size", METRIC_GAUGE, false },
+    [METRIC_SNAPSHOTS_PERCENT_USED] = { "autosnapshots.percent.maxspace.used", METRIC_GAUGE,
+                                        false },
+    [METRIC_SNAPSHOTS_ROTATE] = { "autosnapshots.rotate.duration", METRIC_SAMPLE, false },
+    [METRIC_SNAPSHOTS_IN_STORAGE] = { "autosnapshots.snapshots.in.storage", METRIC_GAUGE, false },
     [METRIC_RUNTIME_ALLOC] = { "runtime.alloc_bytes", METRIC_GAUGE, false },
     [METRIC_RUNTIME_SYS] = { "runtime.sys_bytes", METRIC_GAUGE, false },
     [METRIC_RUNTIME_THREADS] = { "runtime.num_goroutines", METRIC_GAUGE, false },
@@ -252,6 +274,12 @@ void metric_gauge(uint32_t id, double value)
     memcpy(&bits, &value, sizeof bits);
     SET(registry.gauges[id], bits);
     atomic_store_explicit(&registry.gauge_set[id], true, memory_order_release);
+}
+
+void metric_gauge_end(uint32_t id)
+{
+    if (id < NAMES_MAX)
+        atomic_store_explicit(&registry.gauge_set[id], false, memory_order_release);
 }
 
 /* ---- names ---- */

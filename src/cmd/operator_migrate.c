@@ -6,6 +6,8 @@
 #include "cmd/commands.h"
 #include "server/migration.h"
 
+static const struct log lg = { "migrate" };
+
 static const struct flag migrate_flags[] = {
     { .name = "config", .kind = FLAG_STRING,
       .help = "File with the blocks storage_source and storage_destination." },
@@ -69,6 +71,8 @@ static int migrate_run(struct command_run *run)
         || config_read_migration(c, path, &source, &destination, &err) < 0)
         return command_fail(run, 1, "Error loading configuration from " STR_FMT ": %s",
                             STR_ARG(path), err.msg);
+    for (size_t i = 0; i < c->warnings.n; i++)
+        LOG(&lg, WARN, STR_FMT, STR_ARG(c->warnings.v[i]));
     if (!flags_bool(run->flags, "reset"))
         return copy(run, &source, &destination);
     if (migration_reset(&source, &err) < 0)

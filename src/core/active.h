@@ -12,12 +12,15 @@
 #include "core/token.h"
 
 struct autopilot;
+struct autosnap;
 struct bootstrap;
 struct browser;
+struct counters;
 struct ha;
 struct link_creds;
 struct raftstore;
 struct seal;
+struct stateindex;
 struct telemetry;
 struct wrapkey;
 
@@ -36,7 +39,7 @@ struct core_settings {
     struct ha *ha;                            /* the contest for leadership; NULL: no other nodes */
     struct raftstore *raft;                   /* ${physical}, when that is its kind */
     struct link_creds *creds;                 /* this node's, for the cluster port; NULL: no port */
-    struct str node_id;
+    struct str node_id, hostname;
     const char *spool_dir;                    /* for snapshots on their way */
     bool forward_reads;                       /* standbys answer nothing themselves */
     const struct telemetry *telemetry;
@@ -59,8 +62,11 @@ struct active {
     struct identity *identity;
     struct browser *browser;
     struct wrapkey *wrapkey; /* signs wrapping tokens of JWT shape */
-    struct autopilot *autopilot; /* these two on the active node with storage raft, else NULL */
+    struct stateindex *index; /* signs state indexes; NULL: alone, or there is no key yet */
+    struct autosnap *autosnap;   /* these three on the active node with storage raft, else NULL */
+    struct autopilot *autopilot;
     struct bootstrap *bootstrap;
+    struct counters *counters; /* of requests; NULL on a standby */
     struct keylock *locks;   /* for read-change-write in sys/ */
     struct str cluster_id, cluster_name;
     bool standby;            /* reads only; another node writes */

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "base/metric.h"
 #include "codec/json.h"
 #include "codec/timefmt.h"
 
@@ -246,6 +247,19 @@ static void clean_up(struct autopilot *p, const struct autopilot_config *c,
         LOG(&lg, ERROR, "failed to remove dead server: id=%s error=%s", m->id, err.msg);
 }
 
+static void measure(const struct autopilot_state *state)
+{
+    int64_t now = metric_now_ns();
+    metric_gauge(METRIC_RAFT_PEERS, (double)state->n);
+    metric_gauge(METRIC_AUTOPILOT_HEALTHY, state->healthy);
+    metric_gauge(METRIC_AUTOPILOT_FAILURE_TOLERANCE, (double)state->failure_tolerance);
+    for (size_t i = 0; i < state->n; i++) {
+        const struct raft_member *m = state->servers[i].member;
+        if (!m->leader && m->last_contact_ms >= 0)
+            metric_span(METRIC_RAFT_LAST_CONTACT, now - m->last_contact_ms * 1000000, now);
+    }
+}
+
 /* One look; in how many milliseconds the next one is due. */
 static int look(struct autopilot *p)
 {
@@ -258,6 +272,7 @@ static int look(struct autopilot *p)
         LOG(&lg, DEBUG, "cannot tell the members' health: error=%s", err.msg);
         return LOOK_MS;
     }
+    measure(&state);
     bool waits = promote(p, &state);
     clean_up(p, &config, &state);
     return waits ? PROMOTING_MS : LOOK_MS;
@@ -272,7 +287,7 @@ static void *run(void *ctx)
         p->look = false;
         pthread_mutex_unlock(&p->mu);
         int ms = look(p);
-        clock_gettime(CLOCK_REALTIME, &next);
+        clock_gettime(CLOCK_MONOTONIC, &next);
         next.tv_sec += ms / 1000;
         next.tv_nsec += (long)(ms % 1000) * 1000000;
         if (next.tv_nsec >= SECOND) {
@@ -290,6 +305,7 @@ static void *run(void *ctx)
 int autopilot_new(struct storage *plain, struct raftstore *raft, const struct clock *clock,
                   struct autopilot **out, struct err *err)
 {
+    pthread_condattr_t monotonic;
     struct autopilot *p = calloc(1, sizeof *p);
     if (p == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
@@ -297,7 +313,10 @@ int autopilot_new(struct storage *plain, struct raftstore *raft, const struct cl
     p->raft = raft;
     p->clock = clock;
     pthread_mutex_init(&p->mu, NULL);
-    pthread_cond_init(&p->woken, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&p->woken, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     if (pthread_create(&p->thread, NULL, run, p) != 0) {
         free(p);
         return err_set(err, ERR_NOMEM, "no thread for autopilot");
@@ -323,6 +342,9 @@ void autopilot_free(struct autopilot *p)
     pthread_cond_signal(&p->woken);
     pthread_mutex_unlock(&p->mu);
     pthread_join(p->thread, NULL);
+    metric_gauge_end(METRIC_AUTOPILOT_HEALTHY);
+    metric_gauge_end(METRIC_AUTOPILOT_FAILURE_TOLERANCE);
+    metric_gauge_end(METRIC_RAFT_PEERS);
     map_free(&p->seen, free);
     pthread_cond_destroy(&p->woken);
     pthread_mutex_destroy(&p->mu);

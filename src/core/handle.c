@@ -4,6 +4,7 @@
 #include "base/epoch.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "core/counters.h"
 #include "core/login.h"
 #include "core/mount.h"
 #include "core/router.h"
@@ -132,6 +133,7 @@ static int charge(const struct active *on, struct request *req, const struct tok
         return 0;
     if (!req->may_block)
         return err_set(&req->err, ERR_MUST_WAIT, "a use must be counted");
+    req->wrote = true;
     int alive = token_use(on->tokens, e, last, &req->err);
     return alive < 0 ? -1 : alive == 0 ? unknown_token(req) : 0;
 }
@@ -182,8 +184,10 @@ static int work(const struct active *on, struct request *req, struct response *r
             wrap_error(&req->err);
         return result;
     }
-    if (resp->lease != NULL && resp->lease->leased)
+    if (resp->lease != NULL && resp->lease->leased) {
+        req->wrote = true;
         TRY(lease_register(on->leases, req, resp, &req->err));
+    }
     return 1;
 }
 
@@ -328,7 +332,8 @@ static bool only_reads(const struct request *req)
 
 /*
  * In a cluster: may this node answer?  A standby what only reads; nobody when what its store shows
- * may be older than what was acknowledged.  A write needs no such proof: its commit is one.
+ * may be older than what was acknowledged.  That holds for writes too: a commit proves that its
+ * node leads, but a refusal (of a check-and-set, say) rests on what was read.
  */
 static int check_place(const struct active *on, struct request *req)
 {
@@ -339,8 +344,9 @@ static int check_place(const struct active *on, struct request *req)
     if (on->standby
         && (!reads || on->settings->forward_reads || (!req->backend_open && req->mount != NULL)))
         return elsewhere(req);
-    if (reads && !req->sure && !ha->ops->may_read(ha))
+    if (!req->sure && !ha->ops->may_read(ha))
         return elsewhere(req);
+    req->wrote = !reads;
     return 0;
 }
 
@@ -363,6 +369,8 @@ int handle(struct lifecycle *l, struct request *req, struct response *resp)
         result = -1;
     } else {
         router_find(on, req);
+        if (on->counters != NULL)
+            counters_request(on->counters);
         bool open_to_all = req->route != NULL && (req->route->flags & ROUTE_NO_TOKEN) != 0;
         result = check_place(on, req);
         if (result == 0)

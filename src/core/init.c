@@ -134,7 +134,9 @@ static int make_root_token(const struct init_parts *parts, struct nursery *n, st
 {
     struct active *on = NULL;
     struct str token = { NULL, 0 }, fingerprint;
-    TRY(start_all(&(struct start_parts){ &n->settings, parts->lifecycle, n->barrier, false }, &on, err));
+    struct start_parts all = { .settings = &n->settings, .lifecycle = parts->lifecycle,
+                               .barrier = n->barrier };
+    TRY(start_all(&all, &on, err));
     int result = start_root_token(on, a, &token, err);
     stop_all(on);
     if (result == 0 && want->root_token_pgp_key.n > 0)

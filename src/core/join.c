@@ -55,12 +55,16 @@ struct join {
 
 int join_new(const struct core_settings *settings, struct join **out, struct err *err)
 {
+    pthread_condattr_t monotonic;
     struct join *j = calloc(1, sizeof *j);
     if (j == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     j->settings = settings;
     pthread_mutex_init(&j->mu, NULL);
-    pthread_cond_init(&j->ended, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&j->ended, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     *out = j;
     return 0;
 }
@@ -261,7 +265,7 @@ int join_ask(struct join *j, const struct join_target *targets, size_t n, bool n
 static bool rest(struct join *j, int ms)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ms / 1000;
     until.tv_nsec += (long)(ms % 1000) * 1000000;
     if (until.tv_nsec >= 1000000000) {

@@ -572,6 +572,11 @@ int lifecycle_status(struct lifecycle *l, struct unseal_status *out, struct err 
 
 /* ---- made and undone ---- */
 
+static int seal_text(void *lifecycle, struct str text, struct buf *out, struct err *err)
+{
+    return lifecycle_seal_encrypt(lifecycle, text, out, err);
+}
+
 int lifecycle_new(const struct core_settings *settings, struct lifecycle **out, struct err *err)
 {
     struct lifecycle *l = calloc(1, sizeof *l);
@@ -581,7 +586,7 @@ int lifecycle_new(const struct core_settings *settings, struct lifecycle **out, 
     l->migration = MIGRATION_UNSURE;
     pthread_mutex_init(&l->change, NULL);
     pthread_mutex_init(&l->mu, NULL);
-    struct service_calls runs = { l, before_active, became_active, lifecycle_seal };
+    struct service_calls runs = { l, before_active, became_active, lifecycle_seal, seal_text };
     struct autounseal_calls calls = { unseal_again, renew_stored_keys, l };
     if (barrier_new(settings->physical, &l->barrier, err) < 0
         || service_new(settings, &runs, l->barrier, &l->service, err) < 0

@@ -8,9 +8,12 @@
 
 #include "base/epoch.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "core/advert.h"
 #include "core/cluster_keys.h"
+#include "core/echo.h"
 #include "core/forget.h"
+#include "core/roll.h"
 #include "core/start.h"
 
 static const struct log lg = { "core" };
@@ -33,6 +36,8 @@ struct service {
     _Atomic int mode;
     _Atomic uint64_t lives;
     _Atomic int64_t since_ns;
+    struct roll *roll;
+    struct echo *echo; /* from start to stop, in a cluster with a port */
 
     pthread_mutex_t turn; /* one change of mode at a time; never held by an event of the storage */
     uint64_t term;        /* under turn: of the leadership that ${on} was made for */
@@ -69,6 +74,10 @@ int service_new(const struct core_settings *settings, const struct service_calls
     s->calls = *calls;
     s->barrier = barrier;
     s->ha = settings->ha;
+    if (roll_new(&s->roll, err) < 0) {
+        free(s);
+        return -1;
+    }
     pthread_mutex_init(&s->turn, NULL);
     pthread_mutex_init(&s->reading_advert, NULL);
     pthread_mutex_init(&s->mu, NULL);
@@ -91,6 +100,7 @@ void service_free(struct service *s)
     pthread_mutex_destroy(&s->mu);
     pthread_mutex_destroy(&s->reading_advert);
     pthread_mutex_destroy(&s->turn);
+    roll_free(s->roll);
     free(s);
 }
 
@@ -102,6 +112,11 @@ const struct active *service_active(struct service *s)
 enum service_mode service_mode(struct service *s)
 {
     return (enum service_mode)atomic_load(&s->mode);
+}
+
+struct roll *service_roll(struct service *s)
+{
+    return s->roll;
 }
 
 uint64_t service_lives(struct service *s)
@@ -137,8 +152,9 @@ static void tell(struct service *s)
 
 static int build(struct service *s, bool standby, struct active **out, struct err *err)
 {
-    return start_all(&(struct start_parts){ s->settings, s->calls.lifecycle, s->barrier, standby }, out,
-                     err);
+    struct start_parts parts = { s->settings, s->calls.lifecycle, s->barrier, s->calls.seal_text,
+                                 standby };
+    return start_all(&parts, out, err);
 }
 
 /* Let requests see ${on} (may be NULL) and ${mode} from now on; what was there is returned. */
@@ -340,6 +356,7 @@ static void become_standby(struct service *s)
     read_advert(s);
     if (more & FORGET_LINKS)
         use_cluster_keys(s);
+    roll_clear(s->roll); /* it will be told anew when it is active again */
     LOG(&lg, INFO, "this node is a standby");
 }
 
@@ -394,6 +411,21 @@ static void seal_soon(struct service *s)
     pthread_detach(thread);
 }
 
+/* How long this node was active, which it will not be any more. */
+static void measure_life(struct service *s, uint32_t metric)
+{
+    int64_t since = service_active_since_ns(s), now = metric_now_ns();
+    if (since > 0)
+        metric_span(metric, now - (clock_now_ns(s->settings->clock) - since), now);
+}
+
+static void tell_leader(struct service *s, const struct ha_leader *leader)
+{
+    bool other = leader->known && !leader->self;
+    if (s->echo != NULL)
+        echo_tell(s->echo, other ? str_of(leader->cluster_addr) : STR(""));
+}
+
 void service_quiet(struct service *s)
 {
     pthread_mutex_lock(&s->mu);
@@ -421,12 +453,14 @@ static int follow_contest(struct service *s)
     pthread_mutex_lock(&s->turn);
     s->ha->ops->leader(s->ha, &leader);
     bool leads = leader.known && leader.self;
+    tell_leader(s, &leader);
     enum service_mode mode = service_mode(s);
     /* An earlier leadership's caches do not know what others have written in between. */
     if (leads && (mode != SERVICE_ACTIVE || s->term != leader.term)) {
         if (become_active(s, leader.term, &err) < 0)
             again_ms = RETRY_MS;
     } else if (!leads && (mode != SERVICE_STANDBY || service_active(s) == NULL)) {
+        measure_life(s, METRIC_CORE_LEADERSHIP_LOST);
         become_standby(s);
         again_ms = service_active(s) == NULL ? READ_AGAIN_MS : 0;
     }
@@ -585,18 +619,29 @@ static void wait_first_mode(struct service *s)
     (void)!service_wait_leader(s, FIRST_MS, 0, &leader, &term, &ignored);
 }
 
+static void end_echo(struct service *s)
+{
+    echo_free(s->echo);
+    s->echo = NULL;
+}
+
 static int start_contest(struct service *s, struct err *err)
 {
     struct ha_events events = { s, on_role_changed, on_keys_changed, on_store_replaced };
     use_cluster_keys(s);
     show(s, build_standby(s), SERVICE_STANDBY);
     read_advert(s);
+    if (s->settings->creds != NULL && echo_new(s->settings, &s->echo, err) < 0) {
+        retire(show(s, NULL, SERVICE_OFF));
+        return -1;
+    }
     pthread_mutex_lock(&s->mu);
     s->ending = s->missed = s->replaced = s->broken = s->sealing = s->collecting = false;
     s->late_more = 0;
     s->asked = true;
     pthread_mutex_unlock(&s->mu);
     if (s->ha->ops->start(s->ha, &events, err) < 0) {
+        end_echo(s);
         retire(show(s, NULL, SERVICE_OFF));
         return -1;
     }
@@ -607,6 +652,7 @@ static int start_contest(struct service *s, struct err *err)
         return 0;
     }
     s->ha->ops->stop(s->ha);
+    end_echo(s);
     retire(show(s, NULL, SERVICE_OFF));
     return err_set(err, ERR_NOMEM, "no thread to follow the cluster");
 }
@@ -626,12 +672,14 @@ void service_stop(struct service *s)
     pthread_mutex_unlock(&s->mu);
     if (running)
         pthread_join(s->thread, NULL);
+    end_echo(s);
     pthread_mutex_lock(&s->turn); /* who steps down just now has done so */
     struct active *old = show(s, NULL, SERVICE_OFF);
-    epoch_wait(); /* what is in flight may still write */
+    epoch_wait(); /* what is in flight may still write, and what ends has its last thing to */
+    stop_all(old);
     if (running)
         s->ha->ops->stop(s->ha);
-    stop_all(old);
+    roll_clear(s->roll);
     pthread_mutex_unlock(&s->turn);
     if (s->settings->creds != NULL)
         (void)!link_creds_set(s->settings->creds, NULL, NULL);
@@ -725,6 +773,7 @@ int service_step_down(struct service *s, struct err *err)
         pthread_mutex_unlock(&s->turn);
         return err_set(err, ERR_STANDBY, "node is not active");
     }
+    measure_life(s, METRIC_CORE_STEP_DOWN);
     struct active *on = show(s, NULL, SERVICE_TURNING);
     epoch_wait(); /* what is in flight is finished by this node */
     int result = s->ha->ops->step_down(s->ha, &why);

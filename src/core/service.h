@@ -8,6 +8,7 @@
 #include "core/active.h"
 #include "storage/ha.h"
 
+struct roll;
 struct service; /* any thread */
 
 enum service_mode {
@@ -25,6 +26,8 @@ struct service_calls {
     void (*became_active)(struct lifecycle *l);
     /* The store is under other keys now. */
     int (*seal)(struct lifecycle *l, struct err *err);
+    /* Encrypt with the seal's key: see lifecycle_seal_encrypt. */
+    int (*seal_text)(void *lifecycle, struct str text, struct buf *out, struct err *err);
 };
 
 /* All is borrowed; nothing runs yet. */
@@ -46,6 +49,8 @@ void service_quiet(struct service *s);
  */
 const struct active *service_active(struct service *s);
 enum service_mode service_mode(struct service *s);
+/* What other nodes have told of themselves since this one is active. */
+struct roll *service_roll(struct service *s);
 /* How often the server has become active. */
 uint64_t service_lives(struct service *s);
 /* Unix time since when this node is active; 0: it is not. */

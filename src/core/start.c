@@ -7,11 +7,15 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "core/autopilot.h"
+#include "core/autosnap.h"
 #include "core/bootstrap.h"
 #include "core/browser.h"
+#include "core/counters.h"
 #include "core/housekeeping.h"
 #include "core/revoke.h"
+#include "core/stateindex.h"
 #include "core/wrapkey.h"
+#include "storage/ha.h"
 
 static const struct log lg = { "core" };
 
@@ -20,6 +24,7 @@ struct running {
     struct active on; /* first */
     struct arena *arena;
     struct housekeeping *housekeeping;
+    int (*seal_text)(void *lifecycle, struct str text, struct buf *out, struct err *err);
 };
 
 static int start_cluster(struct running *r, struct err *err)
@@ -67,6 +72,19 @@ static int start_wrapkey(struct running *r, struct err *err)
 static void stop_wrapkey(struct running *r)
 {
     wrapkey_free(r->on.wrapkey);
+}
+
+/* A standby takes what is there: the active node makes it. */
+static int start_index(struct running *r, struct err *err)
+{
+    return r->on.settings->ha == NULL
+               ? 0
+               : stateindex_new(r->on.storage, !r->on.standby, &r->on.index, err);
+}
+
+static void stop_index(struct running *r)
+{
+    stateindex_free(r->on.index);
 }
 
 static int start_browser(struct running *r, struct err *err)
@@ -211,6 +229,22 @@ static void stop_housekeeping(struct running *r)
     housekeeping_free(r->housekeeping);
 }
 
+static int start_counters(struct running *r, struct err *err)
+{
+    return counters_new(r->on.sys, r->on.settings->clock, &r->on.counters, err);
+}
+
+static void stop_counters(struct running *r)
+{
+    struct err err = { 0 };
+    struct ha *ha = r->on.settings->ha;
+    /* A node that cannot reach the others would wait for them in vain. */
+    bool may_write = ha == NULL || ha->ops->may_read(ha);
+    if (may_write && counters_flush(r->on.counters, &err) < 0)
+        LOG(&lg, DEBUG, "the last requests are not counted: error=%s", err.msg);
+    counters_free(r->on.counters);
+}
+
 static int start_bootstrap(struct running *r, struct err *err)
 {
     if (r->on.settings->raft == NULL)
@@ -237,6 +271,25 @@ static void stop_autopilot(struct running *r)
     autopilot_free(r->on.autopilot);
 }
 
+static int start_autosnap(struct running *r, struct err *err)
+{
+    const struct core_settings *s = r->on.settings;
+    struct autosnap_parts parts = {
+        .plain = r->on.storage,
+        .raft = s->raft,
+        .clock = s->clock,
+        .spool_dir = s->spool_dir,
+        .seal = r->seal_text,
+        .seal_ctx = r->on.lifecycle,
+    };
+    return s->raft == NULL ? 0 : autosnap_new(&parts, &r->on.autosnap, err);
+}
+
+static void stop_autosnap(struct running *r)
+{
+    autosnap_free(r->on.autosnap);
+}
+
 static const struct step {
     const char *name;
     bool writes; /* works on its own: only on the active node */
@@ -245,6 +298,7 @@ static const struct step {
 } steps[] = {
     { "cluster", false, start_cluster, NULL },
     { "wrapping key", false, start_wrapkey, stop_wrapkey },
+    { "state index", false, start_index, stop_index },
     { "browser rules", false, start_browser, stop_browser },
     { "views", false, start_views, stop_views },
     { "locks", false, start_locks, stop_locks },
@@ -255,9 +309,11 @@ static const struct step {
     { "identity", false, start_identity, stop_identity },
     { "audit", false, start_broker, stop_broker },
     { "lease clock", true, start_lease_clock, stop_lease_clock },
+    { "counters", true, start_counters, stop_counters },
     { "housekeeping", true, start_housekeeping, stop_housekeeping },
     { "joining", true, start_bootstrap, stop_bootstrap },
     { "autopilot", true, start_autopilot, stop_autopilot },
+    { "scheduled snapshots", true, start_autosnap, stop_autosnap },
 };
 
 static bool is_skipped(const struct running *r, const struct step *step)
@@ -285,6 +341,7 @@ int start_all(const struct start_parts *parts, struct active **out, struct err *
     r->on.lifecycle = parts->lifecycle;
     r->on.barrier = parts->barrier;
     r->on.standby = parts->standby;
+    r->seal_text = parts->seal_text;
     r->on.storage = barrier_storage(r->on.barrier);
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
         if (is_skipped(r, &steps[i]) || steps[i].start(r, err) == 0)

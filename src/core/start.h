@@ -9,6 +9,8 @@ struct start_parts {
     const struct core_settings *settings;
     struct lifecycle *lifecycle;
     struct barrier *barrier;
+    /* Encrypt with the seal's key, of ${lifecycle}: see lifecycle_seal_encrypt. */
+    int (*seal_text)(void *lifecycle, struct str text, struct buf *out, struct err *err);
     bool standby; /* reads only: nothing that writes by itself is started */
 };
 

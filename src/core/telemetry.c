@@ -12,6 +12,7 @@
 #include "base/epoch.h"
 #include "codec/json.h"
 #include "core/lifecycle.h"
+#include "core/service.h"
 
 /* One metric on its way out. */
 struct series {
@@ -54,8 +55,11 @@ static void refresh(struct lifecycle *l, struct arena *a, struct str *cluster)
     struct mallinfo2 heap = mallinfo2();
     epoch_enter();
     const struct active *on = lifecycle_active(l);
-    metric_gauge(METRIC_CORE_UNSEALED, on != NULL);
-    metric_gauge(METRIC_CORE_ACTIVE, on != NULL);
+    metric_gauge(METRIC_CORE_UNSEALED,
+                 service_mode(lifecycle_service(l)) != SERVICE_OFF);
+    metric_gauge(METRIC_CORE_ACTIVE, on != NULL && !on->standby);
+    metric_gauge(METRIC_CORE_PERFORMANCE_STANDBY,
+                 on != NULL && on->standby && !on->settings->forward_reads);
     *cluster = on == NULL ? STR("") : arena_dup(a, on->cluster_name);
     if (on != NULL)
         metric_gauge(METRIC_EXPIRE_NUM_LEASES, (double)lease_count(on->leases));

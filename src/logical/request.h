@@ -55,6 +55,7 @@ struct request {
     bool may_block;     /* false on an event loop: ERR_MUST_WAIT instead of waiting */
     struct str raw_body; /* body as sent, for routes that take it raw */
     bool sure;           /* what the store shows was found to be the latest, when it was asked */
+    bool wrote;          /* it may have changed the store (told only in a cluster) */
     bool elsewhere;      /* with ERR_STANDBY: nothing was done, the active node is to do it all */
 
     /* Stage 5, core/router.c: where it goes. */

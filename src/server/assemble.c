@@ -128,6 +128,7 @@ static int make_core(struct assembly *s, struct err *err)
         .introspection_endpoint = c->introspection_endpoint,
         .enable_ui = c->ui,
         .telemetry = &s->telemetry,
+        .hostname = s->telemetry.hostname,
     };
     TRY(cluster_new(c, s->arena, s->physical, &s->cluster, err));
     cluster_fill(s->cluster, &s->core);

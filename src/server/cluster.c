@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "codec/json.h"
 #include "core/join.h"
+#include "server/config_table.h"
 
 static const struct log lg = { "core.cluster-listener" };
 
@@ -47,8 +48,7 @@ static struct str next_port(struct arena *a, struct str addr)
                         (long long)port + 1);
 }
 
-/* Everybody's address is nobody's. */
-static bool is_wildcard(struct str addr)
+bool cluster_is_wildcard(struct str addr)
 {
     return str_starts(addr, STR("0.0.0.0:")) || str_starts(addr, STR("[::]:"))
            || str_starts(addr, STR(":"));
@@ -62,30 +62,46 @@ static const struct config_listener *first_tcp(const struct config *config)
     return NULL;
 }
 
-static struct str listener_cluster_addr(struct arena *a, const struct config_listener *l)
+struct str cluster_listener_addr(struct arena *a, const struct config_listener *l)
 {
     return l->cluster_address.n > 0 ? l->cluster_address : next_port(a, l->address);
 }
 
-static int find_addresses(struct cluster *c, struct err *err)
+static int check_cluster_addr(struct str addr, struct err *err)
 {
-    const struct config *config = c->config;
-    const struct config_listener *l = first_tcp(config);
-    c->api_addr = config->api_addr;
-    if (c->api_addr.n == 0 && l != NULL && !is_wildcard(l->address))
-        c->api_addr = arena_printf(c->arena, "%s://" STR_FMT, l->tls_disable ? "http" : "https",
-                                   STR_ARG(l->address));
-    c->cluster_addr = cluster_host_port(config->cluster_addr);
-    if (config->cluster_addr.n == 0 && l != NULL && !is_wildcard(listener_cluster_addr(c->arena, l)))
-        c->cluster_addr = listener_cluster_addr(c->arena, l);
-    if (c->cluster_addr.n == 0 && c->api_addr.n > 0)
-        c->cluster_addr = next_port(c->arena, cluster_host_port(c->api_addr));
-    TRY(arena_check(c->arena, err));
-    if (c->cluster_addr.n == 0 || str_rfind_byte(c->cluster_addr, ':') < 0)
-        return err_set(err, ERR_BAD_REQUEST,
-                       "Cluster address must be set when using raft storage: cluster_addr = "
-                       "\"https://HOST:PORT\", by which the other nodes reach this one");
+    static const char form[] = "cluster_addr = \"https://HOST:PORT\", by which the other nodes "
+                               "reach this one";
+    int64_t port;
+    ptrdiff_t colon = str_rfind_byte(addr, ':');
+    if (addr.n == 0)
+        return err_set(err, ERR_BAD_REQUEST, "Cluster address must be set when using raft storage: "
+                                             "%s", form);
+    if (colon < 1 || !str_to_i64(str_from(addr, (size_t)colon + 1), &port) || port < 1
+        || port > 65535)
+        return err_set(err, ERR_BAD_REQUEST, "cluster_addr \"" STR_FMT "\" is no address: it must "
+                                             "be set as in %s", STR_ARG(addr), form);
+    if (cluster_is_wildcard(addr))
+        LOG(&lg, WARN, "cluster_addr is everybody's address, by which no other node reaches this "
+                       "one: cluster_addr=" STR_FMT, STR_ARG(addr));
     return 0;
+}
+
+int cluster_addresses(const struct config *config, struct arena *a, struct str *api,
+                      struct str *addr, struct err *err)
+{
+    const struct config_listener *l = first_tcp(config);
+    struct str listener = l != NULL ? cluster_listener_addr(a, l) : STR("");
+    *api = config->api_addr;
+    if (api->n == 0 && l != NULL && !cluster_is_wildcard(l->address))
+        *api = arena_printf(a, "%s://" STR_FMT, l->tls_disable ? "http" : "https",
+                            STR_ARG(l->address));
+    *addr = cluster_host_port(config->cluster_addr);
+    if (config->cluster_addr.n == 0 && !cluster_is_wildcard(listener))
+        *addr = listener;
+    if (addr->n == 0 && api->n > 0)
+        *addr = next_port(a, cluster_host_port(*api));
+    TRY(arena_check(a, err));
+    return check_cluster_addr(*addr, err);
 }
 
 /* ---- life ---- */
@@ -102,10 +118,27 @@ static int make_spool_dir(struct cluster *c, struct err *err)
     return 0;
 }
 
+/* Under another id a node is nobody to its cluster, and never active. */
+static void check_id(struct cluster *c)
+{
+    struct err err = { 0 };
+    struct raft_members m;
+    struct str me = raftstore_node_id(c->raft);
+    if (raftstore_members(c->raft, c->arena, &m, &err) < 0 || m.n == 0)
+        return;
+    for (size_t i = 0; i < m.n; i++)
+        if (m.v[i].self)
+            return;
+    LOG(&lg, WARN, "this node is not among the members of the cluster whose data it has: was its "
+                   "node_id changed?  Then set it to what it was: node_id=" STR_FMT
+                   " members=%zu first_member=%s", STR_ARG(me), m.n, m.v[0].id);
+}
+
 static int fill(struct cluster *c, struct err *err)
 {
-    TRY(find_addresses(c, err));
+    TRY(cluster_addresses(c->config, c->arena, &c->api_addr, &c->cluster_addr, err));
     TRY(make_spool_dir(c, err));
+    check_id(c);
     TRY(link_creds_new(&c->creds, err));
     TRY(forwarder_new(c->creds, &c->forwarder, err));
     return raftstore_set_network(c->raft, c->creds, c->cluster_addr, err);
@@ -216,7 +249,7 @@ int cluster_listen(struct cluster *c, struct http_server *http, const struct api
         if (l->type != CONFIG_TCP)
             continue;
         struct http_listener_config config = {
-            .address = listener_cluster_addr(c->arena, l),
+            .address = cluster_listener_addr(c->arena, l),
             .max_body_bytes = SIZE_MAX, /* the node that took the request has looked at it */
             .user = (void *)rules,
             .creds = c->creds,
@@ -228,7 +261,8 @@ int cluster_listen(struct cluster *c, struct http_server *http, const struct api
         cluster_spool(c, &config);
         TRY(arena_check(c->arena, err));
         if (http_listen(http, &config, &opened, err) < 0)
-            return err_prefix(err, "cluster address");
+            return err_prefix(err, "Error listening for other nodes (cluster_address of the "
+                                   "listener, else the port after its own)");
         LOG(&lg, INFO, "serving cluster requests: listen_address=" STR_FMT,
             STR_ARG(http_listener_address(opened)));
     }
@@ -251,21 +285,20 @@ static struct join_target read_target(const struct json *o)
     };
 }
 
-static int read_targets(struct cluster *c, struct str text, struct join_target **out, size_t *n,
-                        struct err *err)
+int cluster_targets(const struct config *config, struct arena *a, struct join_target **out,
+                    size_t *n, struct err *err)
 {
+    const struct config_storage *s = &config->storage;
+    struct str text = config_option(s->options, s->n_options, "retry_join");
     struct json *list;
-    size_t found = 0;
-    TRY(json_parse(c->arena, text, &list, NULL, err));
-    *out = arena_array(c->arena, list->count + 1, sizeof **out);
-    TRY(arena_check(c->arena, err));
-    for (const struct json *o = json_first(list); o != NULL; o = o->next) {
-        if (json_get_str(o, "auto_join").n > 0)
-            return err_set(err, ERR_BAD_REQUEST, "retry_join: auto_join is not supported: name the "
-                                                 "members, each in a leader_api_addr");
-        (*out)[found++] = read_target(o);
-    }
-    *n = found;
+    *n = 0;
+    if (text.n == 0)
+        return 0;
+    TRY(json_parse(a, text, &list, NULL, err));
+    *out = arena_array(a, list->count + 1, sizeof **out);
+    TRY(arena_check(a, err));
+    for (const struct json *o = json_first(list); o != NULL; o = o->next)
+        (*out)[(*n)++] = read_target(o);
     return 0;
 }
 
@@ -276,10 +309,13 @@ int cluster_join(struct cluster *c, struct lifecycle *l, struct err *err)
     if (c == NULL)
         return 0;
     const struct config_storage *s = &c->config->storage;
-    struct str text = config_option(s->options, s->n_options, "retry_join");
     struct str non_voter = config_option(s->options, s->n_options, "retry_join_as_non_voter");
-    if (text.n == 0)
+    TRY(cluster_targets(c->config, c->arena, &targets, &n, err));
+    if (n == 0)
         return 0;
-    TRY(read_targets(c, text, &targets, &n, err));
-    return lifecycle_join(l, targets, n, str_is(non_voter, "true"), true, err);
+    bool without_vote = false;
+    if (non_voter.n > 0 && !config_table_bool_text(non_voter, &without_vote))
+        return err_set(err, ERR_BAD_REQUEST, "retry_join_as_non_voter: true or false expected, got "
+                                             "\"" STR_FMT "\"", STR_ARG(non_voter));
+    return lifecycle_join(l, targets, n, without_vote, true, err);
 }

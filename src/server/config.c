@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "server/config_listener.h"
+#include "server/config_raft.h"
 #include "server/config_table.h"
 
 #define SECOND_NS          ((int64_t)1000000000)
@@ -236,6 +237,8 @@ static int read_storage(const struct config_reader *r, const struct hcl_block *b
         return hcl_pos_error(r->err, b->value->pos, STR_FMT ": block expected, got %s",
                              STR_ARG(b->key.text), hcl_type_name(b->value->type));
     out->type = lowered(r->arena, b->n_labels > 0 ? b->labels[0].text : b->key.text);
+    if (str_is(out->type, "raft"))
+        TRY(config_raft_check(r, b->value));
     TRY(read_options(r, b->value, &out->options, &out->n_options));
     /* Common to all types, so no driver gets to see them. */
     if (!take_option(out->options, &out->n_options, "redirect_addr", &out->redirect_addr))

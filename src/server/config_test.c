@@ -34,7 +34,7 @@ static void reads_a_full_file(void **state)
     AUTO(drop)
     struct config *c = read_text(
         "storage \"raft\" {\n path = \"/data\"\n node_id = \"n1\"\n performance_multiplier = 5\n"
-        " autopilot_reconcile_interval = \"5s\"\n flag = true\n"
+        " autopilot_reconcile_interval = \"5s\"\n retry_join_as_non_voter = true\n"
         " retry_join { leader_api_addr = \"http://a:8200\" }\n"
         " retry_join { leader_api_addr = \"http://b:8200\" }\n}\n"
         "listener \"tcp\" {\n address = \"0.0.0.0:8200\"\n cluster_address = \"0.0.0.0:8201\"\n"
@@ -69,7 +69,9 @@ static void reads_a_full_file(void **state)
     assert_int_equal(c->warnings.n, 0);
     assert_true(str_is(c->storage.type, "raft"));
     assert_true(str_is(config_option(c->storage.options, c->storage.n_options, "path"), "/data"));
-    assert_true(str_is(config_option(c->storage.options, c->storage.n_options, "flag"), "true"));
+    assert_true(str_is(
+        config_option(c->storage.options, c->storage.n_options, "retry_join_as_non_voter"),
+        "true"));
     assert_true(str_is(
         config_option(c->storage.options, c->storage.n_options, "performance_multiplier"), "5"));
     assert_true(str_is(config_option(c->storage.options, c->storage.n_options, "retry_join"),
@@ -131,7 +133,9 @@ static void json_says_the_same(void **state)
 {
     AUTO(drop)
     struct config *c = read_text(
-        "{\"storage\":{\"raft\":{\"path\":\"/d\",\"retry_join\":[{\"a\":\"1\"},{\"a\":\"2\"}]}},"
+        "{\"storage\":{\"raft\":{\"path\":\"/d\","
+        "\"retry_join\":[{\"leader_api_addr\":\"http://a\"},"
+        "{\"leader_api_addr\":\"http://b\"}]}},"
         "\"listener\":[{\"tcp\":{\"address\":\"a:1\",\"tls_disable\":1,"
         "\"telemetry\":{\"unauthenticated_metrics_access\":true}}},"
         "{\"unix\":{\"address\":\"/s\"}}],\"default_lease_ttl\":\"30s\","
@@ -140,7 +144,7 @@ static void json_says_the_same(void **state)
     assert_int_equal(c->warnings.n, 0);
     assert_true(str_is(c->storage.type, "raft"));
     assert_true(str_is(config_option(c->storage.options, c->storage.n_options, "retry_join"),
-                       "[{\"a\":\"1\"},{\"a\":\"2\"}]"));
+                       "[{\"leader_api_addr\":\"http://a\"},{\"leader_api_addr\":\"http://b\"}]"));
     assert_int_equal(c->n_listeners, 2);
     assert_true(c->listeners[0].tls_disable && c->listeners[0].unauthenticated_metrics_access);
     assert_int_equal(c->listeners[1].type, CONFIG_UNIX);

@@ -9,6 +9,9 @@
  * when, and what to do; ERR_IO.
  */
 int migration_check(struct storage *s, struct err *err) MUST_USE;
+/* Where the lock stands, and what a lock of that text means: -1, as above. */
+#define MIGRATION_LOCK STR("core/migration")
+int migration_locked(struct str text, struct err *err) MUST_USE;
 
 struct migration {
     const struct config_storage *source, *destination;
@@ -21,6 +24,7 @@ struct migration {
 /*
  * Copy in order of the keys, in batches; each copied key is logged.  Both storages carry a lock
  * meanwhile, the destination's stays when the copy is not complete, so that no server starts on it.
+ * A source that is one of several members of a cluster cannot be locked: the log says so.
  * Without a start the destination must be empty.  1: done; 0: stopped by go_on; -1: ERR_CONFLICT,
  * ERR_BAD_REQUEST, ERR_IO; the message names the key to start from.
  */

@@ -1,9 +1,13 @@
 /* sys/storage/raft/ and sys/ha-status: the members of the cluster. */
+#include <stdlib.h>
+
+#include "base/version.h"
 #include "codec/base64.h"
 #include "codec/timefmt.h"
 #include "core/autopilot.h"
 #include "core/bootstrap.h"
 #include "core/cluster_keys.h"
+#include "core/roll.h"
 #include "core/service.h"
 #include "sys/system.h"
 
@@ -258,6 +262,11 @@ int autopilot_config_write(struct request *req, struct response *resp)
                        "received: " STR_FMT,
                        STR_ARG(duration_format(req->arena,
                                                c.dead_server_last_contact_threshold_ns)));
+    if (c.cleanup_dead_servers && c.min_quorum < 3)
+        return err_set(&req->err, ERR_BAD_REQUEST,
+                       "min_quorum must be set when cleanup_dead_servers is set and it should at "
+                       "least be 3; cleanup_dead_servers: true, min_quorum: %lld",
+                       (long long)c.min_quorum);
     TRY(autopilot_config_store(on->storage, &c, &req->err));
     autopilot_wake(on->autopilot);
     return 1;
@@ -293,40 +302,83 @@ int autopilot_state_read(struct request *req, struct response *resp)
         json_put_bool(s, "healthy", state.servers[i].healthy);
         json_put_str(s, "stable_since", time_format(a, state.servers[i].stable_since_ns));
         json_put_text(s, "status", m->leader ? "leader" : m->voter ? "voter" : "non-voter");
+        json_put(s, "meta", json_null(a));
         json_set(servers, str_of(m->id), s);
         json_add_str(m->voter ? voters : others, str_of(m->id));
         if (m->leader)
             json_put_text(data, "leader", m->id);
     }
-    if (json_first(others) != NULL)
-        json_put(data, "non_voters", others);
+    json_put(data, "non_voters", json_first(others) != NULL ? others : json_null(a));
     return 1;
 }
 
 /* ---- all nodes ---- */
 
-int ha_status_read(struct request *req, struct response *resp)
+/* What is known of a node; empty texts: it has not told. */
+struct node {
+    struct roll_entry told;
+    bool active;
+};
+
+/* Of the active node, which answers. */
+static struct node this_node(struct request *req)
 {
     const struct core_settings *c = active_of(req)->settings;
+    return (struct node){
+        .told = { c->hostname, c->api_addr, c->cluster_addr, STR(VERSION_API), 0 },
+        .active = true,
+    };
+}
+
+/* A member that has not told yet has its place, and its name for a host's. */
+static int other_node(struct request *req, const struct raft_member *m, struct node *out)
+{
+    struct roll *roll = service_roll(lifecycle_service(active_of(req)->lifecycle));
+    *out = (struct node){ .told = { .hostname = str_of(m->id), .cluster_addr = str_of(m->addr) } };
+    return roll_find(roll, req->arena, str_of(m->id), &out->told, &req->err);
+}
+
+static int node_cmp(const void *a, const void *b)
+{
+    const struct roll_entry *x = &((const struct node *)a)->told;
+    const struct roll_entry *y = &((const struct node *)b)->told;
+    int order = str_cmp(x->api_addr, y->api_addr);
+    return order != 0 ? order : str_cmp(x->cluster_addr, y->cluster_addr);
+}
+
+static void put_node(struct request *req, struct json *nodes, const struct node *n)
+{
+    struct json *o = json_add_object(nodes);
+    struct str addr = n->told.cluster_addr;
+    json_put_str(o, "hostname", n->told.hostname);
+    json_put_str(o, "api_address", n->told.api_addr);
+    json_put_str(o, "cluster_address",
+                 addr.n == 0 ? STR("") : arena_printf(req->arena, "https://" STR_FMT,
+                                                      STR_ARG(addr)));
+    json_put_bool(o, "active_node", n->active);
+    json_put_str(o, "version", n->told.version);
+    if (n->told.seen_ns == 0)
+        json_put(o, "last_echo", json_null(req->arena));
+    else
+        json_put_str(o, "last_echo", time_format(req->arena, n->told.seen_ns));
+}
+
+int ha_status_read(struct request *req, struct response *resp)
+{
+    struct raftstore *raft = active_of(req)->settings->raft;
     struct raft_members all = { 0 };
-    struct service_leader leader;
-    if (c->raft != NULL)
-        TRY(raftstore_members(c->raft, req->arena, &all, &req->err));
-    (void)service_leader(lifecycle_service(active_of(req)->lifecycle), &leader);
-    struct json *nodes = json_put_array(response_data(resp), "nodes");
-    for (size_t i = 0; i < all.n; i++) {
-        const struct raft_member *m = &all.v[i];
-        struct json *n = json_add_object(nodes);
-        json_put_text(n, "hostname", m->id);
-        json_put_str(n, "api_address",
-                     m->leader ? arena_dup(req->arena, str_of(leader.api_addr)) : STR(""));
-        json_put_str(n, "cluster_address", arena_printf(req->arena, "https://%s", m->addr));
-        json_put_bool(n, "active_node", m->leader);
-        if (m->leader || m->last_contact_ms < 0)
-            json_put(n, "last_echo", json_null(req->arena));
-        else
-            json_put_str(n, "last_echo",
-                         time_format(req->arena, req->now_ns - m->last_contact_ms * 1000000));
-    }
+    if (raft != NULL)
+        TRY(raftstore_members(raft, req->arena, &all, &req->err));
+    struct node *nodes = arena_array(req->arena, all.n + 1, sizeof *nodes);
+    TRY(arena_check(req->arena, &req->err));
+    size_t n = 0;
+    nodes[n++] = this_node(req);
+    for (size_t i = 0; i < all.n; i++)
+        if (!all.v[i].self)
+            TRY(other_node(req, &all.v[i], &nodes[n++]));
+    qsort(nodes, n, sizeof *nodes, node_cmp);
+    struct json *list = json_put_array(response_data(resp), "nodes");
+    for (size_t i = 0; i < n; i++)
+        put_node(req, list, &nodes[i]);
     return arena_check(req->arena, &req->err) < 0 ? -1 : 1;
 }

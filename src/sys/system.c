@@ -108,6 +108,16 @@ static const struct field autopilot_fields[] = {
       "How long one must be healthy to count as stable." },
 };
 
+static const struct field autosnap_fields[] = {
+    { "name", FIELD_STRING, NULL, "Name of the configuration." },
+    { "interval", FIELD_SECONDS, NULL, "Time between snapshots." },
+    { "retain", FIELD_INT, "1", "How many are kept; the oldest are deleted." },
+    { "path_prefix", FIELD_STRING, NULL, "Directory to write them to, on the active node." },
+    { "file_prefix", FIELD_STRING, "vault-snapshot", "What their names begin with." },
+    { "storage_type", FIELD_STRING, NULL, "local: other types are not supported." },
+    { "local_max_space", FIELD_INT, NULL, "How many bytes all of them may take together." },
+};
+
 static const struct route routes[] = {
     { "mounts", .read = mounts_read, .summary = "List the secrets engines." },
     { "mounts/{path:+}", FIELDS(mount_fields), .read = mount_read, .write = mount_write,
@@ -214,6 +224,8 @@ static const struct route routes[] = {
     { "internal/ui/mounts/{path:+}", FIELDS(mount_fields), ROUTE_NO_TOKEN, .read = ui_mount_read,
       .summary = "A mount that the caller may see." },
     { "internal/ui/resultant-acl", .read = ui_acl_read, .summary = "All that the caller may do." },
+    { "internal/counters/requests", .flags = ROUTE_ACTIVE, .read = counters_requests_read,
+      .summary = "Requests served, month by month." },
     { "internal/specs/openapi", .flags = ROUTE_NO_TOKEN, .read = openapi_read,
       .summary = "This API as an OpenAPI document." },
 
@@ -234,6 +246,13 @@ static const struct route routes[] = {
     { "storage/raft/autopilot/configuration", FIELDS(autopilot_fields), ROUTE_ACTIVE,
       .read = autopilot_config_read, .write = autopilot_config_write,
       .summary = "Who counts as healthy, and what becomes of the dead." },
+    { "storage/raft/snapshot-auto/config/?", .flags = ROUTE_SUDO, .list = autosnap_list,
+      .summary = "List the schedules of snapshots." },
+    { "storage/raft/snapshot-auto/config/{name}", FIELDS(autosnap_fields), ROUTE_SUDO,
+      .read = autosnap_read, .write = autosnap_write, .del = autosnap_delete,
+      .summary = "When snapshots are taken, and where they are kept." },
+    { "storage/raft/snapshot-auto/status/{name}", FIELDS(autosnap_fields),
+      .read = autosnap_status_read, .summary = "How the last scheduled snapshot went." },
     { "ha-status", .flags = ROUTE_ACTIVE, .read = ha_status_read,
       .summary = "The nodes of the cluster." },
 

@@ -41,11 +41,14 @@ route_fn audit_headers_read, audit_header_read, audit_header_write, audit_header
 route_fn catalog_read, catalog_list;
 route_fn openapi_read;
 route_fn metrics_read;
+route_fn counters_requests_read;
 route_fn cors_read, cors_write, cors_delete;                                     /* browser.c */
 route_fn ui_headers_list, ui_header_read, ui_header_write, ui_header_delete;     /* browser.c */
 route_fn raft_configuration_read, raft_remove_peer_write, raft_promote_write;    /* raft.c */
 route_fn raft_demote_write, raft_challenge_write, raft_answer_write;             /* raft.c */
 route_fn autopilot_config_read, autopilot_config_write, autopilot_state_read;    /* raft.c */
+route_fn autosnap_list, autosnap_read, autosnap_write, autosnap_delete;          /* autosnap.c */
+route_fn autosnap_status_read;                                                   /* autosnap.c */
 route_fn ha_status_read;                                                         /* raft.c */
 
 #endif

@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 
 import harness
-from harness import Journey, Server
+from harness import Journey
+from nodes import Nodes
 
 UUID = "13829b90-94eb-b7d8-f774-7b495569562d"
 
@@ -578,64 +579,12 @@ class Snapshot(StandIn):
 
 # ---- the real thing ----
 
-class Node(Server):
-    """A server with integrated storage; its cluster port follows the other one."""
-
-    def __init__(self, directory, **how):
-        super().__init__(directory, storage="raft", **how)
-        self.name = self.dir.name
-        self.cluster = f"127.0.0.1:{self.port + 1}"
-        text = self.config.read_text().replace(
-            'storage "raft" {', f'storage "raft" {{\n  node_id = "{self.name}"\n ', 1)
-        self.config.write_text(f'{text}cluster_addr = "https://{self.cluster}"\n')
-
-
-class Cluster(Journey):
+class Cluster(Nodes):
     """Two nodes with Shamir's seal, looked after by the command line alone."""
 
     def setUp(self):
         super().setUp()
-        self.first, self.second = self.node("vault_2"), self.node("vault_3")
-
-    def node(self, name):
-        node = Node(self.dir / name)
-        self.servers.append(node)
-        node.spawn()
-        while node.process.poll() is None:
-            try:
-                node.request("GET", "sys/seal-status", token="")
-                return node
-            except OSError:
-                time.sleep(0.02)
-        if "raft" in node.log_text():
-            self.skipTest("this program has no storage raft")
-        raise AssertionError(node.log_text())
-
-    def run_ok(self, node, *arguments, stdin=None):
-        done = node.cli(*arguments, stdin=stdin)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
-
-    def eventually(self, what, seconds=20):
-        """The first true value of what()."""
-        end = time.monotonic() + seconds
-        while True:
-            value = what()
-            if value or time.monotonic() > end:
-                self.assertTrue(value, what)
-                return value
-            time.sleep(0.05)
-
-    def peers(self, node):
-        """{name: (address, state, voter)} as the table has it."""
-        done = node.cli("operator", "raft", "list-peers")
-        rows = [re.split(r" {4,}", line) for line in done.stdout.splitlines()]
-        self.assertTrue(done.returncode or rows[0] == ["Node", "Address", "State", "Voter"])
-        return {row[0]: tuple(row[1:]) for row in rows[2:]}
-
-    def status(self, node):
-        done = node.cli("status")
-        return dict(re.split(r" {4,}", line) for line in done.stdout.splitlines()[2:])
+        self.first, self.second = self.answers("vault_2"), self.answers("vault_3")
 
     def test_two_nodes_from_the_first_to_the_last_command(self):
         first, second = self.first, self.second
@@ -695,33 +644,3 @@ class Cluster(Journey):
             self.assertIn("Error joining the node to the Raft cluster", done.stderr)
         done = self.first.cli("operator", "raft", "remove-peer", "")
         self.assertEqual(done.returncode, 1)
-
-    def diagnose(self, node):
-        done = subprocess.run([harness.binary, "operator", "diagnose", f"-config={node.config}",
-                               "-format=json"], env=harness.clean_environment(node.dir),
-                              stdout=subprocess.PIPE, timeout=60, check=False)
-        found, left = {}, [json.loads(done.stdout)]
-        while left:
-            check = left.pop()
-            found[check["name"]] = check
-            left += check.get("children", [])
-        return found
-
-    def test_diagnosis_leaves_a_node_as_it_was(self):
-        self.first.init().unseal()
-        self.second.stop()
-        checks = self.diagnose(self.second)
-        self.assertNotEqual(checks["Check Raft Folder Permissions"]["status"], "fail", checks)
-        self.assertEqual(checks["Check Cluster Address"]["status"], "ok")
-        self.assertNotIn("Check Storage Access", checks)
-        self.second.start()
-        self.run_ok(self.second, "operator", "raft", "join", self.first.address)
-
-    def test_diagnosis_finds_what_a_cluster_lacks(self):
-        self.second.stop()
-        text = self.second.config.read_text()
-        self.second.config.write_text(re.sub(r"cluster_addr.*", "", text).replace(
-            str(self.second.data), "/nowhere"))
-        checks = self.diagnose(self.second)
-        for name in ("Check Cluster Address", "Check Raft Folder Permissions"):
-            self.assertEqual(checks[name]["status"], "fail", checks)

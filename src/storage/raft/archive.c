@@ -7,8 +7,6 @@
  */
 #include "storage/raft/archive.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -19,6 +17,7 @@
 #include "codec/json.h"
 #include "crypto/digest.h"
 #include "storage/raft/gunzip.h"
+#include "storage/raft/libarchive.h"
 #include "storage/raft/statebin.h"
 
 /* The files, in their order. */
@@ -105,6 +104,7 @@ static int sums_verify(struct str text, hashes h, struct err *err)
 /* ---- writing ---- */
 
 struct writing {
+    struct libarchive la;
     const struct archive_calls *calls;
     struct archive *tar;
     int64_t now_s;
@@ -214,7 +214,7 @@ static la_ssize_t tar_sink(struct archive *tar, void *ctx, const void *p, size_t
     if (!w->failed && w->calls->sink(w->calls->sink_ctx, str_mem(p, n), w->err) == 0)
         return (la_ssize_t)n;
     w->failed = true;
-    archive_set_error(tar, EIO, "the sink failed");
+    w->la.set_error_fn(tar, EIO, "the sink failed");
     return -1;
 }
 
@@ -224,41 +224,33 @@ static int tar_ok(struct writing *w, la_ssize_t rc)
     if (rc >= ARCHIVE_OK)
         return 0;
     if (!w->failed)
-        err_set(w->err, archive_errno(w->tar) == ENOMEM ? ERR_NOMEM : ERR_INTERNAL, "snapshot: %s",
-                archive_error_string(w->tar));
+        err_set(w->err, w->la.errno_fn(w->tar) == ENOMEM ? ERR_NOMEM : ERR_INTERNAL, "snapshot: %s",
+                w->la.error_string_fn(w->tar));
     w->failed = true;
     return -1;
 }
 
-static void entry_drop(struct archive_entry **e)
-{
-    archive_entry_free(*e);
-}
-
-static void tar_write_drop(struct archive **tar)
-{
-    archive_write_free(*tar);
-}
-
 static int tar_header(struct writing *w, enum file file, uint64_t size)
 {
-    AUTO(entry_drop) struct archive_entry *e = archive_entry_new();
+    struct archive_entry *e = w->la.entry_new_fn();
 
     if (e == NULL) {
         w->failed = true;
         return err_set(w->err, ERR_NOMEM, "out of memory");
     }
-    archive_entry_set_pathname(e, files[file].name);
-    archive_entry_set_filetype(e, AE_IFREG);
-    archive_entry_set_perm(e, 0600);
-    archive_entry_set_mtime(e, w->now_s, 0);
-    archive_entry_set_size(e, (int64_t)size);
-    return tar_ok(w, archive_write_header(w->tar, e));
+    w->la.entry_set_pathname_fn(e, files[file].name);
+    w->la.entry_set_filetype_fn(e, AE_IFREG);
+    w->la.entry_set_perm_fn(e, 0600);
+    w->la.entry_set_mtime_fn(e, w->now_s, 0);
+    w->la.entry_set_size_fn(e, (int64_t)size);
+    int rc = tar_ok(w, w->la.write_header_fn(w->tar, e));
+    w->la.entry_free_fn(e);
+    return rc;
 }
 
 static int tar_bytes(struct writing *w, struct str bytes)
 {
-    return tar_ok(w, archive_write_data(w->tar, bytes.p, bytes.n));
+    return tar_ok(w, w->la.write_data_fn(w->tar, bytes.p, bytes.n));
 }
 
 static int tar_file(struct writing *w, enum file file, struct str content)
@@ -301,29 +293,32 @@ static int tar_open(struct writing *w)
     struct archive *tar = w->tar;
 
     /* Plain ustar, but for a state.bin beyond 8 GiB. */
-    TRY(tar_ok(w, archive_write_set_format_pax_restricted(tar)));
-    TRY(tar_ok(w, archive_write_add_filter_gzip(tar)));
-    TRY(tar_ok(w, archive_write_set_filter_option(tar, "gzip", "compression-level", "0")));
-    TRY(tar_ok(w, archive_write_set_filter_option(tar, "gzip", "timestamp", NULL)));
-    TRY(tar_ok(w, archive_write_set_bytes_per_block(tar, PIECE)));
-    TRY(tar_ok(w, archive_write_set_bytes_in_last_block(tar, 1)));
-    return tar_ok(w, archive_write_open(tar, w, NULL, tar_sink, NULL));
+    TRY(tar_ok(w, w->la.write_set_format_pax_restricted_fn(tar)));
+    TRY(tar_ok(w, w->la.write_add_filter_gzip_fn(tar)));
+    TRY(tar_ok(w, w->la.write_set_filter_option_fn(tar, "gzip", "compression-level", "0")));
+    TRY(tar_ok(w, w->la.write_set_filter_option_fn(tar, "gzip", "timestamp", NULL)));
+    TRY(tar_ok(w, w->la.write_set_bytes_per_block_fn(tar, PIECE)));
+    TRY(tar_ok(w, w->la.write_set_bytes_in_last_block_fn(tar, 1)));
+    return tar_ok(w, w->la.write_open_fn(tar, w, NULL, tar_sink, NULL));
+}
+
+static int tar_files(struct writing *w, struct str meta, struct str sums, struct str sealed)
+{
+    if (tar_open(w) == 0 && tar_file(w, META, meta) == 0 && tar_state(w) == 0 &&
+        tar_file(w, SUMS, sums) == 0 && tar_file(w, SEALED, sealed) == 0)
+        return tar_ok(w, w->la.write_close_fn(w->tar));
+    w->la.write_fail_fn(w->tar); /* else closing it would write on */
+    return -1;
 }
 
 static int write_tar(struct writing *w, struct str meta, struct str sums, struct str sealed)
 {
-    AUTO(tar_write_drop) struct archive *tar = archive_write_new();
-
-    if (tar == NULL)
+    w->tar = w->la.write_new_fn();
+    if (w->tar == NULL)
         return err_set(w->err, ERR_NOMEM, "out of memory");
-    w->tar = tar;
-    if (tar_open(w) < 0 || tar_file(w, META, meta) < 0 || tar_state(w) < 0 ||
-        tar_file(w, SUMS, sums) < 0 || tar_file(w, SEALED, sealed) < 0) {
-        /* Else closing it would write on. */
-        archive_write_fail(tar);
-        return -1;
-    }
-    return tar_ok(w, archive_write_close(tar));
+    int rc = tar_files(w, meta, sums, sealed);
+    w->la.write_free_fn(w->tar);
+    return rc;
 }
 
 int archive_write(const struct archive_meta *meta, const struct archive_calls *calls,
@@ -334,6 +329,7 @@ int archive_write(const struct archive_meta *meta, const struct archive_calls *c
     struct err why;
     struct writing w = { .calls = calls, .err = err != NULL ? err : &why };
 
+    TRY(libarchive_load(LIBARCHIVE_SONAME, &w.la, w.err));
     TRY(spool_open(dir, &spool, err));
     w.spool = spool;
     w.now_s = clock_now_s(&clock_system);
@@ -349,6 +345,7 @@ int archive_write(const struct archive_meta *meta, const struct archive_calls *c
 /* ---- reading ---- */
 
 struct reading {
+    struct libarchive la;
     struct archive *tar;
     struct gunzip *in;
     struct digest_run *hash; /* of the file being read */
@@ -364,7 +361,7 @@ struct reading {
 static void reading_fini(struct reading *r)
 {
     if (r->tar != NULL)
-        archive_read_free(r->tar);
+        r->la.read_free_fn(r->tar);
     gunzip_close(r->in);
     digest_run_free(r->hash);
     statebin_fini(&r->state);
@@ -382,7 +379,7 @@ static la_ssize_t tar_source(struct archive *tar, void *ctx, const void **p)
         return (la_ssize_t)piece.n;
     }
     r->failed = true;
-    archive_set_error(tar, EIO, "the source failed");
+    r->la.set_error_fn(tar, EIO, "the source failed");
     return -1;
 }
 
@@ -398,9 +395,9 @@ static int tar_read_ok(struct reading *r, int rc)
         return -1;
     if (rc == ARCHIVE_OK || rc == ARCHIVE_EOF)
         return 0;
-    if (archive_errno(r->tar) == ENOMEM)
+    if (r->la.errno_fn(r->tar) == ENOMEM)
         return err_set(r->err, ERR_NOMEM, "out of memory");
-    const char *why = archive_error_string(r->tar);
+    const char *why = r->la.error_string_fn(r->tar);
     return bad(r, why != NULL ? why : "damaged tar archive");
 }
 
@@ -421,15 +418,15 @@ static int check_order(struct reading *r, struct str name, enum file want)
 
 static int check_header(struct reading *r, struct archive_entry *e, enum file want)
 {
-    const char *name = archive_entry_pathname(e);
+    const char *name = r->la.entry_pathname_fn(e);
 
     if (name == NULL)
         return bad(r, "a file has no name");
     TRY(check_order(r, str_of(name), want));
-    if (archive_entry_filetype(e) != AE_IFREG || archive_entry_hardlink(e) != NULL ||
-        archive_entry_sparse_count(e) > 0)
+    if (r->la.entry_filetype_fn(e) != AE_IFREG || r->la.entry_hardlink_fn(e) != NULL ||
+        r->la.entry_sparse_count_fn(e) > 0)
         return refuse_name("", str_of(name), " is not a plain file", r->err);
-    if (archive_entry_size(e) < 0 || archive_entry_size(e) > files[want].max)
+    if (r->la.entry_size_fn(e) < 0 || r->la.entry_size_fn(e) > files[want].max)
         return refuse_name("file ", str_of(name), " is too large", r->err);
     return 0;
 }
@@ -438,7 +435,7 @@ static int check_header(struct reading *r, struct archive_entry *e, enum file wa
 static int next_file(struct reading *r, enum file want)
 {
     struct archive_entry *e;
-    int rc = archive_read_next_header(r->tar, &e);
+    int rc = r->la.read_next_header_fn(r->tar, &e);
 
     TRY(tar_read_ok(r, rc));
     if (rc == ARCHIVE_EOF)
@@ -470,7 +467,7 @@ static int read_body(struct reading *r, enum file file)
     size_t n;
 
     for (;;) {
-        int rc = archive_read_data_block(r->tar, &p, &n, &offset);
+        int rc = r->la.read_data_block_fn(r->tar, &p, &n, &offset);
         TRY(tar_read_ok(r, rc));
         if (rc == ARCHIVE_EOF)
             return 0;
@@ -499,7 +496,7 @@ static int read_file(struct reading *r, enum file file)
 /* The tar has ended: nothing but zeros may follow, and not without end. */
 static int check_tail(struct reading *r)
 {
-    uint64_t end = (uint64_t)archive_filter_bytes(r->tar, 0);
+    uint64_t end = (uint64_t)r->la.filter_bytes_fn(r->tar, 0);
     struct str piece;
     int more;
 
@@ -528,11 +525,11 @@ static int read_files(struct reading *r)
 
 static int tar_read_open(struct reading *r)
 {
-    r->tar = archive_read_new();
+    r->tar = r->la.read_new_fn();
     if (r->tar == NULL)
         return err_set(r->err, ERR_NOMEM, "out of memory");
-    TRY(tar_read_ok(r, archive_read_support_format_tar(r->tar)));
-    return tar_read_ok(r, archive_read_open(r->tar, r, NULL, tar_source, NULL));
+    TRY(tar_read_ok(r, r->la.read_support_format_tar_fn(r->tar)));
+    return tar_read_ok(r, r->la.read_open_fn(r->tar, r, NULL, tar_source, NULL));
 }
 
 /* Vault's words before what is wrong with the archive; other failures are not the archive's. */
@@ -545,6 +542,7 @@ static int prefixed(struct err *err, const char *what)
 /* All of it once, in ${r}, which the caller releases. */
 static int read_all(struct reading *r, int fd)
 {
+    TRY(libarchive_load(LIBARCHIVE_SONAME, &r->la, r->err));
     if (gunzip_open(fd, &r->in, r->err) < 0)
         return prefixed(r->err, "failed to decompress snapshot");
     if (tar_read_open(r) < 0 || read_files(r) < 0)

@@ -34,12 +34,6 @@ struct engine {
     size_t cap_heads;
 };
 
-static void quiet(struct raft_tracer *t, int type, const void *info)
-{
-}
-
-static struct raft_tracer no_tracer = { .version = 2, .emit = quiet };
-
 static int no_memory(struct err *err)
 {
     return err_set(err, ERR_NOMEM, "raft: out of memory");
@@ -95,7 +89,7 @@ static int probe(bool *takes, struct err *err)
     struct raft_event event = { .type = RAFT_START };
     if (raft_init(&r, NULL, NULL, 1, "1") != 0)
         return no_memory(err);
-    r.tracer = &no_tracer;
+    r.tracer = NULL;
     int rc = raft_configuration_add(&m.configuration, 2, "2", RAFT_VOTER);
     const struct raft_server *given = m.configuration.servers;
     event.start.term = 1;
@@ -127,7 +121,7 @@ int engine_new(const struct engine_options *options, struct engine **out, struct
         free(e);
         return no_memory(err);
     }
-    e->raft.tracer = &no_tracer;
+    e->raft.tracer = NULL; /* it formats every step, into buffers that all engines share */
     raft_seed(&e->raft, options->seed);
     raft_set_election_timeout(&e->raft, options->election_ms);
     raft_set_heartbeat_timeout(&e->raft, options->heartbeat_ms);
@@ -173,7 +167,8 @@ static struct entry *object_of(struct engine *e, uint64_t index, const struct ra
 {
     if (index >= e->given_at && index - e->given_at < e->n_given)
         return entry_hold(e->given[index - e->given_at]);
-    struct entry *mine = entry_new(index, r->term, (uint8_t)r->type, str_mem(r->buf.base, r->buf.len));
+    struct str data = str_mem(r->buf.base, r->buf.len);
+    struct entry *mine = entry_new(index, r->term, (uint8_t)r->type, data);
     raft_free(r->batch);
     return mine;
 }
@@ -475,7 +470,8 @@ static bool sane_append(const struct engine *e, const struct engine_message *m)
 static bool sane_result(const struct engine *e, const struct engine_message *m)
 {
     const struct raft_append_entries_result *r = &m->m.append_entries_result;
-    return e->raft.state == RAFT_LEADER && r->rejected < UINT64_MAX && r->last_log_index < UINT64_MAX;
+    return e->raft.state == RAFT_LEADER && r->rejected < UINT64_MAX &&
+           r->last_log_index < UINT64_MAX;
 }
 
 /* A vote is given to who asks, and for a log that can exist. */
@@ -594,9 +590,34 @@ static int before_change(struct engine *e, const struct engine_message *m, unsig
                : 0;
 }
 
+/*
+ * A message that begins before our log does: libraft would refuse it for ever, if the leader never
+ * learnt that a snapshot was installed.  What the snapshot holds is committed, so the leader has
+ * it: the rest counts.
+ */
+static void skip_known(const struct engine *e, struct engine_message *m)
+{
+    struct raft_append_entries *a = &m->m.append_entries;
+    uint64_t known = e->raft.trail.snapshot.index, n = known - a->prev_log_index;
+    if (a->prev_log_index >= known || a->prev_log_index >= e->raft.trail.offset)
+        return;
+    if (n > a->n_entries)
+        n = a->n_entries;
+    for (unsigned i = 0; i < a->n_entries; i++) {
+        if (i < n)
+            entry_drop(m->entries[i]);
+        else
+            m->entries[i - n] = m->entries[i];
+    }
+    a->n_entries -= (unsigned)n;
+    a->prev_log_index = known;
+    a->prev_log_term = e->raft.trail.snapshot.term;
+}
+
 static int receive_append(struct engine *e, struct engine_message *m, struct engine_todo *todo,
                           struct err *err)
 {
+    skip_known(e, m);
     unsigned n = m->m.append_entries.n_entries, from = 0;
     while (from < n || n == 0) {
         unsigned to = from + 1;
@@ -629,6 +650,18 @@ static int receive_install(struct engine *e, struct engine_message *m, struct en
     return rc;
 }
 
+/*
+ * A late rejection of what has been confirmed since makes libraft probe below that, from where it
+ * never comes back.  What remains of it is that the member was heard.
+ */
+static void correct_result(const struct engine *e, struct raft_message *m)
+{
+    struct raft_append_entries_result *r = &m->append_entries_result;
+    r->version = RESULT_VERSION;
+    if (r->rejected > 0 && r->rejected <= engine_match(e, m->server_id))
+        r->rejected = r->last_log_index = 0;
+}
+
 int engine_receive(struct engine *e, uint64_t now_ms, struct engine_message *m,
                    struct engine_todo *todo, struct err *err)
 {
@@ -648,7 +681,7 @@ int engine_receive(struct engine *e, uint64_t now_ms, struct engine_message *m,
     if (copy.type == RAFT_REQUEST_VOTE_RESULT)
         copy.request_vote_result.version = VOTE_VERSION;
     if (copy.type == RAFT_APPEND_ENTRIES_RESULT)
-        copy.append_entries_result.version = RESULT_VERSION;
+        correct_result(e, &copy);
     return run(e, e->now, &event, todo, err);
 }
 

@@ -138,3 +138,19 @@ void lease_resume(struct lease *l, uint64_t now)
     for (size_t i = 0; i < l->n; i++)
         l->peers[i].stopped = 0;
 }
+
+void lease_take(struct lease_reader *r, const struct lease_frame *f)
+{
+    const struct lease_grant *g = &f->grant;
+    if (r->leader != f->leader)
+        *r = (struct lease_reader){ .leader = f->leader };
+    if (f->sent > r->sent)
+        r->sent = f->sent;
+    if (g->back && f->sent > r->back)
+        r->back = f->sent;
+    if (g->back)
+        r->until = 0;
+    /* One that was sent before it was taken back may come afterwards. */
+    else if (g->ms > 0 && f->sent > r->back && g->theirs + g->ms > r->until)
+        r->until = g->theirs + g->ms;
+}

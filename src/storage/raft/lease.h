@@ -82,10 +82,21 @@ void lease_stop(struct lease *l, uint64_t now);
  */
 void lease_resume(struct lease *l, uint64_t now);
 
-/* A standby: until when it may read, after a grant that echoed ${mine}. */
-static inline uint64_t lease_read_until(uint64_t mine, uint64_t ms)
-{
-    return ms > 0 && mine > 0 ? mine + ms : 0;
-}
+/* ---- a standby ---- */
+
+/* Starts as { 0 }. */
+struct lease_reader {
+    uint64_t leader; /* whose frames these were */
+    uint64_t sent;   /* the newest of its times, to be echoed */
+    uint64_t back;   /* its time when it took its grants back; 0: never */
+    uint64_t until;  /* may read until then, by our own clock */
+};
+
+/* A frame of the present leader has come, perhaps not in order. */
+struct lease_frame {
+    uint64_t leader, sent;
+    struct lease_grant grant;
+};
+void lease_take(struct lease_reader *r, const struct lease_frame *f);
 
 #endif

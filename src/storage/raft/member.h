@@ -24,6 +24,12 @@ int member_text(struct str id, struct str addr, char out[MEMBER_TEXT_MAX],
 /* The two parts, borrowed; without a tab the whole is the id. */
 void member_parts(const char *text, struct str *id, struct str *addr);
 
+/* For log lines: LOG(..., "...: " MEMBER_FMT, MEMBER_ARG(text)). */
+#define MEMBER_FMT "node_id=%.*s address=%s"
+#define MEMBER_ARG(text)                                                                           \
+    (int)strcspn((text), "\t"), (text),                                                            \
+        (text) + strcspn((text), "\t") + (strchr((text), '\t') != NULL)
+
 /* member_number of the text's id. */
 uint64_t member_number_of_text(const char *text);
 

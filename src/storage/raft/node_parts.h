@@ -1,4 +1,4 @@
-/* Node_parts: what node.c, node_step.c and node_ask.c share of a node; nobody else includes it. */
+/* Node_parts: what the node_*.c files share of a node; nobody else includes it. */
 #ifndef STORAGE_RAFT_NODE_PARTS_H
 #define STORAGE_RAFT_NODE_PARTS_H
 
@@ -28,7 +28,8 @@ struct node_event {
 /* What the leader knows of a member, from its frames. */
 struct node_peer {
     uint64_t number, heard_ms, last, last_term, applied;
-    uint64_t told; /* committed index that it was sent */
+    uint64_t told;    /* committed index that it was sent */
+    uint64_t lost_ms; /* since when it has less than it had; 0: it has not */
 };
 
 /* Somebody asks for the committed index. */
@@ -72,8 +73,7 @@ struct node {
     struct mark arrived_mark;
     bool installing;
     uint64_t restore_seen, aborted; /* index where a restore began; that we have aborted */
-    uint64_t leader_of_sent, leader_sent; /* newest time of that leader that we have seen */
-    uint64_t granted_until;   /* we may read, by our clock */
+    struct lease_reader reader;
 
     /* Read by any thread. */
     atomic_uint_fast64_t conf_index;
@@ -106,9 +106,11 @@ void node_wake(struct node *n);
 /* Give the thread something; dropped when it has ended. */
 void node_post(struct node *n, struct node_event *e);
 
-/* ---- node.c ---- */
+/* ---- node_calls.c ---- */
 
 int node_leave(struct node *n, struct err *err) MUST_USE;
+/* Wait a little for a change of role or members.  False: it is later than ${until_ms}, or the end. */
+bool node_wait_change(struct node *n, uint64_t until_ms);
 
 /* ---- node_ask.c: work of other threads done by the node's ---- */
 
@@ -117,22 +119,42 @@ int node_hand_over(struct node *n, struct err *err) MUST_USE;
 
 /* ---- node_step.c: the thread ---- */
 
-/* A message to every member, with what there is to tell. */
-void node_tell_members(struct node *n, const struct engine_view *v);
-
 void *node_run(void *node);
-/* Callbacks of the parts, by their threads. */
+struct timespec node_time_of(uint64_t ms);
 void node_on_stored(void *ctx, uint64_t seq);
-void node_on_reset(void *ctx);
 bool node_on_is_own(void *ctx, uint64_t index, uint64_t term);
 void node_on_decided(void *ctx, uint64_t index, uint64_t term);
 void node_on_applied(void *ctx, const struct mark *mark);
+
+/* The rest is for the node's thread, but for the callbacks node_on_*, which are for any. */
+
+/* ---- node_engine.c ---- */
+
+int node_start_engine(struct node *n, const struct mark *mark, struct err *err) MUST_USE;
+/* The engine is broken: end it, and begin anew when that helps. */
+void node_fail(struct node *n, const struct err *why);
+void node_check(struct node *n, int rc, const struct err *err);
+struct node_peer *node_peer_of(struct node *n, uint64_t number);
+/* Of an entry of the log, as engine_options.term_of. */
+uint64_t node_term_of(void *node, uint64_t index);
+
+/* ---- node_send.c ---- */
+
+/* Do what todo says. */
+void node_carry_out(struct node *n);
+/* Followers learn what has become visible with the next entries, or at once when none are due. */
+void node_tell_commit(struct node *n, const struct engine_view *v);
+/* A message to every member, with what there is to tell. */
+void node_tell_members(struct node *n, const struct engine_view *v);
+
+/* ---- node_hear.c ---- */
+
+void node_on_reset(void *ctx);
 void node_on_synced(void *ctx, const struct mark *mark);
 void node_on_installed(void *ctx, const struct mark *mark);
 void node_on_broken(void *ctx, const struct err *err);
 void node_on_frame(void *ctx, struct frame *f);
 void node_on_store(void *ctx, struct staging *s, const struct mark *mark, const char *peer,
                    uint64_t term);
-int node_start_engine(struct node *n, const struct mark *mark, struct err *err) MUST_USE;
 
 #endif

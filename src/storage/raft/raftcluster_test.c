@@ -208,6 +208,14 @@ static int teardown(void **state)
     return 0;
 }
 
+static int replaced(struct member *m)
+{
+    pthread_mutex_lock(&m->c->mu);
+    int n = m->replaced;
+    pthread_mutex_unlock(&m->c->mu);
+    return n;
+}
+
 /* ---- waiting ---- */
 
 static struct timespec in_ms(int ms)
@@ -376,11 +384,11 @@ static void one_that_was_away_for_long_gets_a_snapshot(void **state)
         snprintf(key, sizeof key, "k%d", i % 50);
         put(&c->m[0], key, key);
     }
-    int before = c->m[2].replaced;
+    int before = replaced(&c->m[2]);
     revive(&c->m[2]);
     follow(c, &c->m[2]);
     expect(&c->m[2], "k49", "k49");
-    assert_int_equal(c->m[2].replaced, before + 1);
+    assert_int_equal(replaced(&c->m[2]), before + 1);
     put(&c->m[0], "after", "x");
     follow(c, &c->m[2]);
     expect(&c->m[2], "after", "x");
@@ -523,6 +531,62 @@ static void an_address_that_is_taken_is_refused(void **state)
     assert_int_equal(err.code, ERR_CONFLICT);
 }
 
+static void one_that_lost_its_disk_is_filled_again(void **state)
+{
+    struct cluster *c = *state;
+    struct err err = { 0 };
+    found(c, 3);
+    for (int i = 0; i < 10; i++)
+        put(&c->m[0], "a", "1");
+    follow(c, &c->m[2]);
+    kill_member(&c->m[2]);
+    nftw(c->m[2].dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    open_store(&c->m[2]);
+    must(raftstore_expect_join(c->m[2].r, &err), &err);
+    start(&c->m[2]);
+    must(raftstore_wait_store(c->m[2].r, PATIENCE_S * 1000, &err), &err);
+    put(&c->m[0], "a", "2");
+    follow(c, &c->m[2]);
+    expect(&c->m[2], "a", "2");
+}
+
+/* As recovery mode leaves it: one went on alone, the others hold what it never had. */
+static void one_that_contradicts_the_leader_begins_anew(void **state)
+{
+    struct cluster *c = *state;
+    struct err err = { 0 };
+    found(c, 3);
+    kill_member(&c->m[2]);
+    put(&c->m[0], "lost", "1");
+    put(&c->m[0], "lost", "2");
+    kill_member(&c->m[0]);
+    kill_member(&c->m[1]);
+    open_store(&c->m[2]);
+    must(raftstore_force(c->m[2].r, &err), &err);
+    put(&c->m[2], "kept", "1");
+    put(&c->m[2], "kept", "2");
+    put(&c->m[2], "kept", "3");
+    kill_member(&c->m[2]);
+    char path[100];
+    snprintf(path, sizeof path, "%s/raft/peers.json", c->m[2].dir);
+    FILE *f = fopen(path, "w");
+    fprintf(f, "[{\"id\":\"n2\",\"address\":\"%s\"},{\"id\":\"n1\",\"address\":\"%s\","
+               "\"non_voter\":true}]", c->m[2].addr, c->m[1].addr);
+    fclose(f);
+    revive(&c->m[2]);
+    leader_of(c);
+    int before = replaced(&c->m[1]);
+    revive(&c->m[1]);
+    put(&c->m[2], "kept", "4");
+    while (replaced(&c->m[1]) == before) {
+        struct timespec pause = { 0, 20000000 };
+        nanosleep(&pause, NULL);
+    }
+    follow(c, &c->m[1]);
+    expect(&c->m[1], "kept", "4");
+    expect(&c->m[1], "lost", NULL);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -541,6 +605,8 @@ int main(void)
         TEST(standbys_read_once_they_have_all),
         TEST(a_restored_store_is_everyones),
         TEST(an_address_that_is_taken_is_refused),
+        TEST(one_that_lost_its_disk_is_filled_again),
+        TEST(one_that_contradicts_the_leader_begins_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

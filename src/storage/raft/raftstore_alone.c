@@ -51,7 +51,7 @@ static uint64_t highest_term(struct raftstore *r, const struct mark *m)
 
 int raftstore_check_log(struct raftstore *r, struct err *err)
 {
-    AUTO(mark_clear) struct mark m;
+    AUTO(mark_clear) struct mark m = { 0 };
     uint64_t term, voted;
     int found = raftstore_read_mark(r, &m, err);
     TRY(found);
@@ -238,7 +238,7 @@ int raftstore_commit_alone(struct raftstore *r, const struct storage_op *ops, si
     AUTO(buf_free) struct buf payload = { 0 };
     struct lmdb_batch batch = { ops, n };
     if (!r->alone) {
-        AUTO(mark_clear) struct mark m;
+        AUTO(mark_clear) struct mark m = { 0 };
         int found = raftstore_read_mark(r, &m, err);
         TRY(found);
         if (found == 0 && r->joining)
@@ -279,7 +279,7 @@ static int carry_out_peers(struct raftstore *r, struct err *err)
 /* A node that is its own majority leads at once, and each time in a term of its own. */
 static int claim_term(struct raftstore *r, struct err *err)
 {
-    AUTO(mark_clear) struct mark m;
+    AUTO(mark_clear) struct mark m = { 0 };
     AUTO(member_clear) struct raft_configuration c = { 0 };
     uint64_t term, voted, me = member_number(str_of(r->id));
     TRY(raftstore_read_mark(r, &m, err));
@@ -293,7 +293,7 @@ static int claim_term(struct raftstore *r, struct err *err)
 
 int raftstore_prepare_start(struct raftstore *r, struct err *err)
 {
-    AUTO(mark_clear) struct mark m;
+    AUTO(mark_clear) struct mark m = { 0 };
     TRY(raftstore_check_log(r, err));
     int found = raftstore_read_mark(r, &m, err);
     TRY(found);

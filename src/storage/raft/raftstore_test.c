@@ -6,12 +6,14 @@
 
 #include <cmocka.h>
 #include <ftw.h>
+#include <glob.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "storage/driver.h"
 #include "storage/raft/raftstore.h"
 
@@ -57,6 +59,8 @@ static void reopen(struct rig *rig)
 static int setup(void **state)
 {
     struct rig *rig = calloc(1, sizeof *rig);
+    if (getenv("RAFT_TEST_LOG") == NULL)
+        log_set_level(LOG_OFF);
     pthread_mutex_init(&rig->mu, NULL);
     pthread_cond_init(&rig->changed, NULL);
     snprintf(rig->dir, sizeof rig->dir, "/tmp/coffer-raft-XXXXXX");
@@ -275,17 +279,435 @@ static void refuses_a_value_that_is_too_large(void **state)
     free(p);
 }
 
+/* ---- the log on disk ---- */
+
+static void write_some(struct rig *rig, int n)
+{
+    for (int i = 0; i < n; i++) {
+        char key[16], value[16];
+        snprintf(key, sizeof key, "k%d", i % 40);
+        snprintf(value, sizeof value, "%d", i);
+        put(rig, key, value);
+    }
+}
+
+static off_t log_bytes(struct rig *rig, int *files)
+{
+    char pattern[128];
+    glob_t g;
+    off_t bytes = 0;
+    snprintf(pattern, sizeof pattern, "%s/raft/" "*.log", rig->dir);
+    *files = glob(pattern, 0, NULL, &g) == 0 ? (int)g.gl_pathc : 0;
+    for (int i = 0; i < *files; i++) {
+        struct stat st;
+        if (stat(g.gl_pathv[i], &st) == 0)
+            bytes += st.st_size;
+    }
+    if (*files > 0)
+        globfree(&g);
+    return bytes;
+}
+
+static void a_restart_replays_nothing_that_was_applied(void **state)
+{
+    struct rig *rig = *state;
+    struct raftstore_status before, after;
+    put(rig, "a", "1");
+    lead(rig);
+    write_some(rig, 300);
+    stop(rig);
+    raftstore_status(rig->r, &before);
+    reopen(rig);
+    raftstore_status(rig->r, &after);
+    assert_int_equal(after.applied, before.applied);
+    assert_int_equal(after.applied, after.last_index);
+    expect(rig, "k39", "279");
+}
+
+/* The newest log file loses its end. */
+static void tear_log(struct rig *rig)
+{
+    char pattern[128];
+    glob_t g;
+    snprintf(pattern, sizeof pattern, "%s/raft/" "*.log", rig->dir);
+    assert_int_equal(glob(pattern, 0, NULL, &g), 0);
+    assert_int_equal(truncate(g.gl_pathv[g.gl_pathc - 1], 1000), 0);
+    globfree(&g);
+}
+
+static void a_log_that_lost_its_end_is_no_loss_to_the_store(void **state)
+{
+    struct rig *rig = *state;
+    put(rig, "a", "1");
+    lead(rig);
+    write_some(rig, 30);
+    storage_close(rig->s);
+    rig->s = NULL;
+    tear_log(rig);
+    reopen(rig);
+    expect(rig, "a", "1");
+    expect(rig, "k29", "29");
+    lead(rig);
+    put(rig, "a", "2");
+    reopen(rig);
+    expect(rig, "a", "2");
+}
+
+static void each_start_is_a_term_of_its_own(void **state)
+{
+    struct rig *rig = *state;
+    struct raftstore_status a, b;
+    put(rig, "a", "1");
+    lead(rig);
+    raftstore_status(rig->r, &a);
+    stop(rig);
+    lead(rig);
+    raftstore_status(rig->r, &b);
+    assert_true(b.term > a.term);
+}
+
+static void big_writes_let_the_log_go(void **state)
+{
+    struct rig *rig = *state;
+    int files;
+    size_t n = 700000;
+    char *p = malloc(n);
+    struct err err = { 0 };
+    memset(p, 'x', n);
+    put(rig, "a", "1");
+    lead(rig);
+    for (int i = 0; i < 300; i++)
+        must(storage_put(rig->s, STR("big"), str_mem(p, n), &err), &err);
+    stop(rig);
+    assert_true(log_bytes(rig, &files) < (off_t)150 << 20);
+    free(p);
+    reopen(rig);
+    expect(rig, "a", "1");
+}
+
+/* ---- not yet started ---- */
+
+static void a_member_of_more_decides_nothing_alone(void **state)
+{
+    struct rig *rig = *state;
+    struct err err = { 0 };
+    put(rig, "a", "1");
+    lead(rig);
+    must(raftstore_add(rig->r, STR("two"), STR("127.0.0.1:21190"), &err), &err);
+    stop(rig);
+    assert_int_equal(storage_put(rig->s, STR("a"), STR("2"), &err), -1);
+    assert_int_equal(err.code, ERR_SEALED);
+    expect(rig, "a", "1");
+    must(raftstore_force(rig->r, &err), &err);
+    put(rig, "a", "3");
+    reopen(rig);
+    expect(rig, "a", "3");
+    assert_int_equal(storage_put(rig->s, STR("a"), STR("4"), &err), -1);
+}
+
+static void an_empty_node_that_waits_for_a_leader_makes_no_cluster(void **state)
+{
+    struct rig *rig = *state;
+    struct err err = { 0 };
+    must(raftstore_expect_join(rig->r, &err), &err);
+    assert_int_equal(storage_put(rig->s, STR("a"), STR("1"), &err), -1);
+    assert_int_equal(err.code, ERR_SEALED);
+    start(rig);
+    assert_int_equal(storage_put(rig->s, STR("a"), STR("1"), &err), -1);
+    assert_int_equal(err.code, ERR_STANDBY);
+    assert_int_equal(raftstore_wait_store(rig->r, 1, &err), -1);
+    assert_int_equal(err.code, ERR_TIMEOUT);
+    assert_false(raftstore_has_cluster(rig->r));
+}
+
+static void an_empty_node_cannot_be_started(void **state)
+{
+    struct rig *rig = *state;
+    struct err err = { 0 };
+    struct ha *h = raftstore_ha(rig->r);
+    const struct ha_events events = { 0 };
+    assert_int_equal(h->ops->start(h, &events, &err), -1);
+    assert_int_equal(err.code, ERR_UNINITIALISED);
+}
+
+static void who_has_a_cluster_joins_no_other(void **state)
+{
+    struct rig *rig = *state;
+    struct err err = { 0 };
+    put(rig, "a", "1");
+    assert_int_equal(raftstore_expect_join(rig->r, &err), -1);
+    assert_int_equal(err.code, ERR_CONFLICT);
+}
+
+/* ---- peers.json ---- */
+
+static void write_peers(struct rig *rig, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/raft/peers.json", rig->dir);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static void peers_json_says_who_the_members_are(void **state)
+{
+    struct rig *rig = *state;
+    struct err err = { 0 };
+    struct raft_members m;
+    AUTO(arena_drop) struct arena *a = arena_new();
+    put(rig, "a", "1");
+    lead(rig);
+    must(raftstore_add(rig->r, STR("two"), STR("127.0.0.1:21190"), &err), &err);
+    stop(rig);
+    write_peers(rig, "[{\"id\": \"one\", \"address\": \"127.0.0.1:21191\", "
+                     "\"non_voter\": false}]");
+    lead(rig);
+    must(raftstore_members(rig->r, a, &m, &err), &err);
+    assert_int_equal(m.n, 1);
+    assert_string_equal(m.v[0].id, "one");
+    assert_string_equal(m.v[0].addr, "127.0.0.1:21191");
+    put(rig, "a", "2");
+    reopen(rig);
+    must(raftstore_members(rig->r, a, &m, &err), &err);
+    assert_int_equal(m.n, 1);
+    char path[128];
+    snprintf(path, sizeof path, "%s/raft/peers.info", rig->dir);
+    assert_int_equal(access(path, F_OK), 0);
+}
+
+static void a_wrong_peers_json_is_refused_and_changes_nothing(void **state)
+{
+    static const struct { const char *text, *words; } cases[] = {
+        { "{", "raft/peers.json" },
+        { "{}", "must be a list" },
+        { "[]", "must be a list" },
+        { "[3]", "entry 1: is no object" },
+        { "[{\"address\":\"h:1\"}]", "entry 1: \"id\" is missing" },
+        { "[{\"id\":\"one\"}]", "\"address\" must be host:port" },
+        { "[{\"id\":\"one\",\"address\":\"nowhere\"}]", "must be host:port" },
+        { "[{\"id\":\"two\",\"address\":\"h:1\"}]", "this node, \"one\", is not in it" },
+        { "[{\"id\":\"one\",\"address\":\"h:1\"},{\"id\":\"one\",\"address\":\"h:2\"}]",
+          "entry 2: \"id\" stands there twice" },
+        { "[{\"id\":\"one\",\"address\":\"h:1\"},{\"id\":\"two\",\"address\":\"h:1\"}]",
+          "entry 2: \"address\" stands there twice" },
+        { "[{\"id\":\"one\",\"address\":\"h:1\",\"non_voter\":true}]",
+          "none of the nodes is a voter" },
+    };
+    struct rig *rig = *state;
+    struct ha *h = raftstore_ha(rig->r);
+    const struct ha_events events = { 0 };
+    put(rig, "a", "1");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct err err = { 0 };
+        struct raftstore_status before, after;
+        raftstore_status(rig->r, &before);
+        write_peers(rig, cases[i].text);
+        assert_int_equal(h->ops->start(h, &events, &err), -1);
+        if (strstr(err.msg, cases[i].words) == NULL)
+            fail_msg("%s: %s", cases[i].text, err.msg);
+        raftstore_status(rig->r, &after);
+        assert_memory_equal(&before, &after, sizeof before);
+    }
+}
+
+/* ---- restore ---- */
+
+static struct raftstore_restore *begin(struct rig *rig)
+{
+    struct raftstore_restore *x;
+    struct err err = { 0 };
+    must(raftstore_restore_begin(rig->r, &x, &err), &err);
+    return x;
+}
+
+static void a_restore_replaces_all_but_what_is_the_nodes_own(void **state)
+{
+    struct rig *rig = *state;
+    struct err err = { 0 };
+    put(rig, "a", "1");
+    lead(rig);
+    struct raftstore_restore *x = begin(rig);
+    must(raftstore_restore_put(x, STR("b"), STR("2"), &err), &err);
+    expect(rig, "a", "1");
+    expect(rig, "b", NULL);
+    must(raftstore_restore_commit(x, &err), &err);
+    expect(rig, "a", NULL);
+    expect(rig, "b", "2");
+    assert_int_equal(rig->replaced, 1);
+    reopen(rig);
+    expect(rig, "a", NULL);
+    expect(rig, "b", "2");
+}
+
+static void an_aborted_restore_leaves_all_as_it_was(void **state)
+{
+    struct rig *rig = *state;
+    struct err err = { 0 };
+    put(rig, "a", "1");
+    lead(rig);
+    struct raftstore_restore *x = begin(rig);
+    must(raftstore_restore_put(x, STR("b"), STR("2"), &err), &err);
+    raftstore_restore_abort(x);
+    expect(rig, "a", "1");
+    expect(rig, "b", NULL);
+    assert_int_equal(rig->replaced, 0);
+}
+
+static void a_restore_cut_off_by_a_restart_is_dropped(void **state)
+{
+    struct rig *rig = *state;
+    struct err err = { 0 };
+    char big[4096];
+    memset(big, 'b', sizeof big);
+    put(rig, "a", "1");
+    lead(rig);
+    struct raftstore_restore *x = begin(rig);
+    for (int i = 0; i < 600; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "b%d", i);
+        must(raftstore_restore_put(x, str_of(key), str_mem(big, sizeof big), &err), &err);
+    }
+    stop(rig);
+    assert_int_equal(raftstore_restore_commit(x, &err), -1);
+    reopen(rig);
+    lead(rig);
+    expect(rig, "a", "1");
+    expect(rig, "b0", NULL);
+    x = begin(rig);
+    must(raftstore_restore_put(x, STR("c"), STR("3"), &err), &err);
+    must(raftstore_restore_commit(x, &err), &err);
+    expect(rig, "a", NULL);
+    expect(rig, "b0", NULL);
+    expect(rig, "c", "3");
+}
+
+/* ---- a view ---- */
+
+static void a_view_is_of_one_moment(void **state)
+{
+    struct rig *rig = *state;
+    struct err err = { 0 };
+    struct raftstore_view *v;
+    struct raftstore_view_info info;
+    struct raftstore_status status;
+    struct str key, value;
+    AUTO(arena_drop) struct arena *a = arena_new();
+    put(rig, "a", "1");
+    lead(rig);
+    put(rig, "b", "2");
+    raftstore_status(rig->r, &status);
+    must(raftstore_view_open(rig->r, a, &v, &info, &err), &err);
+    put(rig, "c", "3");
+    assert_int_equal(info.index, status.applied);
+    assert_int_equal(info.term, status.term);
+    assert_int_equal(info.members.n, 1);
+    assert_true(info.members.v[0].voter);
+    assert_int_equal(raftstore_view_next(v, &key, &value, &err), 1);
+    assert_true(str_is(key, "a"));
+    assert_int_equal(raftstore_view_next(v, &key, &value, &err), 1);
+    assert_true(str_is(key, "b"));
+    assert_int_equal(raftstore_view_next(v, &key, &value, &err), 0);
+    raftstore_view_close(v);
+}
+
+/* ---- options ---- */
+
+static void a_wrong_option_is_named(void **state)
+{
+    static const struct storage_option cases[] = {
+        { STR_INIT("performance_multiplier"), STR_INIT("11") },
+        { STR_INIT("performance_multiplier"), STR_INIT("fast") },
+        { STR_INIT("trailing_logs"), STR_INIT("-1") },
+        { STR_INIT("snapshot_threshold"), STR_INIT("0") },
+        { STR_INIT("snapshot_interval"), STR_INIT("soon") },
+        { STR_INIT("max_entry_size"), STR_INIT("1") },
+        { STR_INIT("node_id"), STR_INIT("a\tb") },
+        { STR_INIT("path"), STR_INIT("") },
+    };
+    struct rig *rig = *state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct err err = { 0 };
+        struct storage *s = NULL;
+        struct storage_option options[] = { { STR("path"), str_of(rig->dir) }, cases[i] };
+        assert_int_equal(storage_raft.open(options, 2, &s, &err), -1);
+        assert_int_equal(err.code, ERR_BAD_REQUEST);
+        char name[32];
+        snprintf(name, sizeof name, STR_FMT, STR_ARG(cases[i].name));
+        if (strstr(err.msg, name) == NULL)
+            fail_msg("%s: %s", name, err.msg);
+    }
+}
+
+static void without_a_node_id_one_is_made_and_kept(void **state)
+{
+    struct rig *rig = *state;
+    char dir[80], id[64];
+    struct err err = { 0 };
+    struct storage *s;
+    snprintf(dir, sizeof dir, "%s/other", rig->dir);
+    struct storage_option options[] = { { STR("path"), str_of(dir) } };
+    must(storage_raft.open(options, 1, &s, &err), &err);
+    struct str made = raftstore_node_id(raftstore_of(s));
+    assert_int_equal(made.n, 36);
+    memcpy(id, made.p, made.n);
+    storage_close(s);
+    must(storage_raft.open(options, 1, &s, &err), &err);
+    assert_memory_equal(raftstore_node_id(raftstore_of(s)).p, id, 36);
+    storage_close(s);
+}
+
+static void a_store_of_another_kind_is_told(void **state)
+{
+    struct rig *rig = *state;
+    char dir[80], path[100];
+    struct err err = { 0 };
+    struct storage *s;
+    snprintf(dir, sizeof dir, "%s/bolt", rig->dir);
+    snprintf(path, sizeof path, "%s/vault.db", dir);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    FILE *f = fopen(path, "w");
+    static const unsigned char meta[] = { 0xED, 0xDA, 0x0C, 0xED };
+    static const char zeros[16384];
+    fwrite(zeros, 16, 1, f);
+    fwrite(meta, sizeof meta, 1, f);
+    fwrite(zeros, sizeof zeros, 1, f);
+    fclose(f);
+    struct storage_option options[] = { { STR("path"), str_of(dir) } };
+    assert_int_equal(storage_raft.open(options, 1, &s, &err), -1);
+    assert_int_equal(err.code, ERR_CORRUPT);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(makes_a_cluster_with_its_first_commit, setup, teardown),
-        cmocka_unit_test_setup_teardown(keeps_commits_made_before_start, setup, teardown),
-        cmocka_unit_test_setup_teardown(leads_alone_as_soon_as_it_is_started, setup, teardown),
-        cmocka_unit_test_setup_teardown(takes_no_commit_in_a_term_before_it_has_settled, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(keeps_commits_made_while_it_leads, setup, teardown),
-        cmocka_unit_test_setup_teardown(writes_of_many_threads_all_arrive, setup, teardown),
-        cmocka_unit_test_setup_teardown(refuses_a_value_that_is_too_large, setup, teardown),
+        TEST(makes_a_cluster_with_its_first_commit),
+        TEST(keeps_commits_made_before_start),
+        TEST(leads_alone_as_soon_as_it_is_started),
+        TEST(takes_no_commit_in_a_term_before_it_has_settled),
+        TEST(keeps_commits_made_while_it_leads),
+        TEST(writes_of_many_threads_all_arrive),
+        TEST(refuses_a_value_that_is_too_large),
+        TEST(a_restart_replays_nothing_that_was_applied),
+        TEST(a_log_that_lost_its_end_is_no_loss_to_the_store),
+        TEST(each_start_is_a_term_of_its_own),
+        TEST(big_writes_let_the_log_go),
+        TEST(a_member_of_more_decides_nothing_alone),
+        TEST(an_empty_node_that_waits_for_a_leader_makes_no_cluster),
+        TEST(an_empty_node_cannot_be_started),
+        TEST(who_has_a_cluster_joins_no_other),
+        TEST(peers_json_says_who_the_members_are),
+        TEST(a_wrong_peers_json_is_refused_and_changes_nothing),
+        TEST(a_restore_replaces_all_but_what_is_the_nodes_own),
+        TEST(an_aborted_restore_leaves_all_as_it_was),
+        TEST(a_restore_cut_off_by_a_restart_is_dropped),
+        TEST(a_view_is_of_one_moment),
+        TEST(a_wrong_option_is_named),
+        TEST(without_a_node_id_one_is_made_and_kept),
+        TEST(a_store_of_another_kind_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

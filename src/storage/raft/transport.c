@@ -16,8 +16,10 @@ enum {
     WRITE_MS = 5000,
     BACKOFF_MS = 50,         /* first pause after a failure; doubles up to: */
     BACKOFF_MAX_MS = 1000,
+    STEADY_MS = 1000,        /* a link that lasted so long counts as working */
     STALE_MS = 2000,         /* what waited longer for a link is not sent any more */
-    IDLE_MS = 120000,
+    IDLE_MS = 120000,        /* a writer with nothing to say hangs up */
+    SILENT_MS = 300000,      /* so a link that is silent for longer is dead */
     PEERS_MAX = 1024,
     READERS_MAX = 4096,
 };
@@ -45,7 +47,7 @@ struct writer {
 
     /* The thread's own. */
     struct buf out;
-    uint64_t backoff_ms;
+    uint64_t backoff_ms, linked_ms;
     bool complained;
 };
 
@@ -123,8 +125,8 @@ int transport_dial(struct transport *t, const char *peer, struct link **out, str
 static void complain(struct writer *w, const struct err *err)
 {
     if (!w->complained)
-        LOG(&lg, WARN, "a member cannot be reached, it is tried again: member=%s error=%s", w->peer,
-            err->msg);
+        LOG(&lg, WARN, "a member cannot be reached, it is tried again: " MEMBER_FMT " error=%s",
+            MEMBER_ARG(w->peer), err->msg);
     w->complained = true;
 }
 
@@ -150,12 +152,20 @@ static bool have_link(struct writer *w)
         complain(w, &err);
         return false;
     }
-    if (w->complained)
-        LOG(&lg, INFO, "a member is reached again: member=%s", w->peer);
-    w->complained = false;
-    w->backoff_ms = BACKOFF_MS;
+    w->linked_ms = now_ms();
     set_link(w, l);
     return true;
+}
+
+/* A port that takes links and drops them at once is not a member that works. */
+static void note_steady(struct writer *w)
+{
+    if (now_ms() - w->linked_ms < STEADY_MS)
+        return;
+    if (w->complained)
+        LOG(&lg, INFO, "a member is reached again: " MEMBER_FMT, MEMBER_ARG(w->peer));
+    w->complained = false;
+    w->backoff_ms = BACKOFF_MS;
 }
 
 static void lose_link(struct writer *w, const struct err *err)
@@ -277,8 +287,13 @@ static void *write_run(void *arg)
             continue;
         }
         bool linked = have_link(w);
-        if (linked && now_ms() - item->at_ms < STALE_MS && write_item(w, &item->frame, &err) < 0)
-            lose_link(w, &err);
+        if (linked && now_ms() - item->at_ms < STALE_MS) {
+            linked = write_item(w, &item->frame, &err) == 0;
+            if (linked)
+                note_steady(w);
+            else
+                lose_link(w, &err);
+        }
         free(item);
         if (!linked && !pause_after_failure(w))
             break;
@@ -447,6 +462,7 @@ static void *read_run(void *arg)
 {
     struct reader *r = arg;
     struct err err = { 0 };
+    link_set_timeout(r->link, SILENT_MS);
     if (read_all(r, &err) < 0 && !transport_closing(r->t))
         LOG(&lg, DEBUG, "a link to this node has ended: from=" STR_FMT " error=%s",
             STR_ARG(link_peer_id(r->link)), err.msg);

@@ -1,9 +1,10 @@
-/* Raftstore: the driver: opening, reading, writing, and the contest for leadership. */
+/* Raftstore_driver: opening, reading, writing, and the contest for leadership. */
 #include "storage/raft/raftstore_parts.h"
 
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/metric.h"
 #include "storage/longkey.h"
 #include "storage/raft/entry.h"
 #include "storage/raft/staging.h"
@@ -112,6 +113,16 @@ static int commit_started(struct node *node, const struct storage_op *ops, size_
     return node_commit(node, buf_str(&payload), err);
 }
 
+static void measure(const struct storage_op *ops, size_t n, int64_t start)
+{
+    int64_t end = metric_now_ns();
+    metric_count(METRIC_RAFT_APPLY, 1);
+    metric_span(METRIC_RAFT_COMMIT_TIME, start, end);
+    metric_span(n > 1                             ? METRIC_RAFT_STORAGE_TRANSACTION
+                : ops[0].kind == STORAGE_PUT      ? METRIC_RAFT_STORAGE_PUT
+                                                  : METRIC_RAFT_STORAGE_DELETE, start, end);
+}
+
 static int store_commit(struct storage *s, const struct storage_op *ops, size_t n, struct err *err)
 {
     struct raftstore *r = (struct raftstore *)s;
@@ -120,8 +131,11 @@ static int store_commit(struct storage *s, const struct storage_op *ops, size_t 
         return 0;
     struct node *node = raftstore_enter(r);
     if (node != NULL) {
+        int64_t start = metric_now_ns();
         int rc = commit_started(node, ops, n, err);
         raftstore_leave(r);
+        if (rc == 0)
+            measure(ops, n, start);
         return rc;
     }
     pthread_mutex_lock(&r->mu);
@@ -251,7 +265,7 @@ static void note_void(void *ctx, bool is_void)
 
 static int start_node(struct raftstore *r, const struct ha_events *events, struct err *err)
 {
-    AUTO(mark_clear) struct mark m;
+    AUTO(mark_clear) struct mark m = { 0 };
     TRY(raftstore_prepare_start(r, err));
     int found = raftstore_read_mark(r, &m, err);
     TRY(found);
@@ -401,7 +415,7 @@ void raftstore_status(struct raftstore *r, struct raftstore_status *out)
         return;
     }
     struct err err;
-    AUTO(mark_clear) struct mark m;
+    AUTO(mark_clear) struct mark m = { 0 };
     *out = (struct raftstore_status){ .last_index = wal_last(r->wal) };
     wal_vote(r->wal, &out->term, &voted);
     out->last_term = wal_term_of(r->wal, out->last_index);

@@ -1,4 +1,4 @@
-/* Node: made and ended here; what other threads ask of it. */
+/* Node_calls: a node is made and ended here; and what other threads ask of it. */
 #include "storage/raft/node_parts.h"
 
 #include <errno.h>
@@ -8,6 +8,8 @@
 #include "base/log.h"
 
 static const struct log lg = { "storage.raft" };
+
+enum { LOOK_MS = 100 }; /* at what is no event: that an entry of members is committed */
 
 /* ---- making ---- */
 
@@ -248,6 +250,15 @@ static bool wait_changed(struct node *n, uint64_t until_ms)
     return rc != ETIMEDOUT && !n->closing;
 }
 
+bool node_wait_change(struct node *n, uint64_t until_ms)
+{
+    uint64_t soon = node_now_ms() + LOOK_MS;
+    pthread_mutex_lock(&n->mu);
+    bool again = wait_changed(n, soon < until_ms ? soon : until_ms) || !n->closing;
+    pthread_mutex_unlock(&n->mu);
+    return again && node_now_ms() < until_ms;
+}
+
 static uint64_t after(int ms)
 {
     return node_now_ms() + (uint64_t)(ms > 0 ? ms : 0);
@@ -342,8 +353,9 @@ static int ask_once(struct node *n, uint64_t until, uint64_t *index, struct err 
     transport_send(n->transport, &f);
     pthread_mutex_lock(&n->mu);
     int found = await_answer(n, f.id, until, index);
+    bool closing = n->closing;
     pthread_mutex_unlock(&n->mu);
-    return found;
+    return closing ? err_set(err, ERR_STANDBY, "this node has left the cluster's contest") : found;
 }
 
 int node_catch_up(struct node *n, int ms, struct err *err)
