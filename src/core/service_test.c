@@ -458,6 +458,7 @@ static void a_standby_tells_the_active_nodes_address(void **state)
     struct service_leader leader;
     for (int i = 1; i >= 0; i--) {
         pair_settle(p, i);
+        pair_flush(p, !i);
         assert_int_equal(service_leader(pair_service(p, !i), &leader), 1);
         assert_string_equal(leader.api_addr, i == 0 ? "http://node0" : "http://node1");
     }
