@@ -616,7 +616,9 @@ void lifecycle_free(struct lifecycle *l)
         return;
     if (l->service != NULL) { /* a store under other keys seals by itself: let that end first */
         autounseal_hold(l->autounseal);
+        pthread_mutex_lock(&l->change);
         service_stop(l->service);
+        pthread_mutex_unlock(&l->change);
         service_quiet(l->service);
     }
     autounseal_free(l->autounseal);

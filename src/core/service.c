@@ -201,7 +201,9 @@ static void use_cluster_keys(struct service *s)
     AUTO(buf_free) struct buf text = { 0 };
     struct err err = { 0 };
     if (s->settings->creds == NULL) {
+        pthread_mutex_lock(&s->mu);
         s->renew_ns = INT64_MAX;
+        pthread_mutex_unlock(&s->mu);
         return;
     }
     int found = cluster_keys_read(barrier_storage(s->barrier), &text, &err);

@@ -38,7 +38,8 @@ void service_free(struct service *s);
 /* The barrier is open.  Alone: active when it returns.  With others: standby, or soon active.
  * -1: nothing runs. */
 int service_start(struct service *s, struct err *err) MUST_USE;
-/* Waits for requests in flight: not inside an epoch section, nor in an event of the storage. */
+/* Waits for requests in flight: not inside an epoch section, nor in an event of the storage; one
+ * caller of service_start and service_stop at a time. */
 void service_stop(struct service *s);
 /* Wait until no thread of the service's calls its owner any more. */
 void service_quiet(struct service *s);
