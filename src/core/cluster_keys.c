@@ -66,6 +66,14 @@ static int64_t created_s(const struct json *key)
     return ns / second_ns;
 }
 
+static int64_t newest_s(const struct json *keys)
+{
+    int64_t newest = 0;
+    for (const struct json *k = json_first(keys); k != NULL; k = k->next)
+        newest = created_s(k) > newest ? created_s(k) : newest;
+    return newest;
+}
+
 /* The one to issue with: the oldest, for every member has heard of it, also one that was away. */
 static const struct json *oldest(const struct json *keys)
 {
@@ -128,8 +136,10 @@ static int write(struct storage *plain, struct arena *a, const struct json *kept
     AUTO(buf_free) struct buf text = { 0 };
     struct json *o = json_object(a);
     struct json *keys = json_put_array(o, "keys");
+    int64_t newest = newest_s(kept);
+    /* The one before the fresh one stays however old: a restored store's members know no other. */
     for (const struct json *k = json_first(kept); k != NULL; k = k->next)
-        if (now_s - created_s(k) < KEEP_DAYS * day_s)
+        if (created_s(k) == newest || now_s - created_s(k) < KEEP_DAYS * day_s)
             json_add(keys, json_copy(a, k));
     json_add(keys, fresh);
     json_put_int(o, "applied_index", 0);
@@ -153,10 +163,7 @@ int cluster_keys_keep(struct storage *plain, int64_t now_s, struct err *err)
         return -1;
     if (found > 0) {
         TRY(parse(a, buf_str(&text), &o, &keys, err));
-        int64_t newest = 0;
-        for (const struct json *k = json_first(keys); k != NULL; k = k->next)
-            newest = created_s(k) > newest ? created_s(k) : newest;
-        if (now_s - newest < NEXT_DAYS * day_s)
+        if (now_s - newest_s(keys) < NEXT_DAYS * day_s)
             return 0;
     }
     TRY(make(a, now_s, &fresh, err));

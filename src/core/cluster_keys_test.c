@@ -159,6 +159,7 @@ static void a_successor_is_made_for_vaults(void **state)
     struct err err = { 0 };
     assert_int_equal(storage_put(f->store, STR("core/raft/tls"), str_of(vault_text), &err), 0);
     assert_int_equal(keep(f, 1800000000), 1);
+    assert_int_equal(count(f), 2); /* members that have only seen Vault's still know one */
 }
 
 static void a_damaged_text_is_refused(void **state)

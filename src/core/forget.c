@@ -30,6 +30,12 @@ static unsigned links(const struct active *on, struct str key, struct str rest)
     return FORGET_LINKS;
 }
 
+/* A device's salt is read with its table: without it that failed. */
+static unsigned salt(const struct active *on, struct str key, struct str rest)
+{
+    return on == NULL ? FORGET_ALL : 0;
+}
+
 static unsigned policy(const struct active *on, struct str key, struct str rest)
 {
     policy_store_invalidate(on->policies, rest);
@@ -85,7 +91,7 @@ static const struct row {
     { STR_INIT("core/raft/"), nothing }, /* the active node's own */
     { STR_INIT("core/node/"), nothing },
     { STR_INIT("core/"), all }, /* tables of mounts and devices, cluster, wrapping key, plugins */
-    { STR_INIT("audit/"), nothing }, /* a device's salt: read when its table is */
+    { STR_INIT("audit/"), salt },
     { STR_INIT("sys/"), all },
     { STR_INIT("sys/policy/"), policy },
     { STR_INIT("sys/token/id/"), token },

@@ -529,6 +529,8 @@ static void rebuild_standby(struct service *s)
     pthread_mutex_lock(&s->mu);
     if (service_mode(s) == SERVICE_STANDBY) {
         old = atomic_exchange(&s->on, on);
+        s->asked = s->asked || on == NULL; /* to be tried again */
+        tell(s);
     } else {
         s->missed = true;
         old = on; /* nobody saw it */

@@ -622,6 +622,64 @@ static void an_answer_that_has_begun_may_take_long(void **state)
     end(&c, "\r\n\r\nok");
 }
 
+static void a_call_to_an_earlier_leader_is_given_up(void **state)
+{
+    struct fixture *f = *state;
+    struct client c;
+    begin(f, &c, GET("/stopped"));
+    struct link *l = next_link(f);
+    read_request(l);
+    forwarder_leave(f->forwarder, STR("127.0.0.1:1"));
+    end(&c, "failed: IO: forwarding: it did not answer, and does not lead any more");
+    assert_int_equal(f->n_links, 1); /* it may have been done: not sent again */
+}
+
+static void a_call_to_the_present_leader_is_not(void **state)
+{
+    struct fixture *f = *state;
+    struct client c;
+    begin(f, &c, GET("/slow"));
+    struct link *l = next_link(f);
+    read_request(l);
+    forwarder_leave(f->forwarder, f->to);
+    give(l, OK);
+    end(&c, "\r\n\r\nok");
+}
+
+static void an_answer_that_has_begun_is_not_given_up(void **state)
+{
+    struct fixture *f = *state;
+    AUTO(buf_free) struct buf got = { 0 };
+    char byte;
+    f->to = f->script_addr;
+    int fd = dial_plain(f->client_addr);
+    wire_say(fd, GET("/begun"));
+    struct link *l = next_link(f);
+    read_request(l);
+    give(l, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+    while (!has_text(buf_str(&got), "hello")) {
+        assert_int_equal(read(fd, &byte, 1), 1);
+        buf_byte(&got, byte);
+    }
+    forwarder_leave(f->forwarder, STR("127.0.0.1:1"));
+    give(l, "5\r\nworld\r\n0\r\n\r\n");
+    (void)wire_hear(fd, NULL, &got);
+    close(fd);
+    assert_true(has_text(buf_str(&got), "world"));
+}
+
+static void what_is_not_its_to_do_is_not_done_there(void **state)
+{
+    struct fixture *f = *state;
+    struct client c;
+    begin(f, &c, GET("/misdirected"));
+    struct link *l = next_link(f);
+    read_request(l);
+    give(l, "HTTP/1.1 421 Misdirected Request\r\nContent-Length: 0\r\n\r\n");
+    end(&c, "failed: UPSTREAM: forwarding: ");
+    assert_int_equal(f->n_links, 1);
+}
+
 static void where_nobody_is_nothing_is_done(void **state)
 {
     struct fixture *f = *state;
@@ -742,6 +800,10 @@ int main(void)
         TEST(a_cut_instead_of_an_answer_is_not_tried_again),
         TEST(an_answer_that_does_not_come_is_given_up),
         TEST(an_answer_that_has_begun_may_take_long),
+        TEST(a_call_to_an_earlier_leader_is_given_up),
+        TEST(a_call_to_the_present_leader_is_not),
+        TEST(an_answer_that_has_begun_is_not_given_up),
+        TEST(what_is_not_its_to_do_is_not_done_there),
         TEST(where_nobody_is_nothing_is_done),
         TEST(answers_that_make_no_sense_are_refused),
         TEST(an_answer_that_ends_too_early_is_none),

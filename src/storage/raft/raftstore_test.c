@@ -180,6 +180,29 @@ static void leads_alone_as_soon_as_it_is_started(void **state)
     expect(rig, "a", "2");
 }
 
+static void takes_no_commit_in_a_term_before_it_has_settled(void **state)
+{
+    struct rig *rig = *state;
+    struct ha *h = raftstore_ha(rig->r);
+    const struct ha_events events = { .ctx = rig, .role_changed = on_role,
+                                      .store_replaced = on_replaced };
+    struct ha_leader leader = { 0 };
+    struct err err = { 0 };
+    put(rig, "a", "1");
+    must(h->ops->start(h, &events, &err), &err);
+    pthread_mutex_lock(&rig->mu);
+    for (h->ops->leader(h, &leader); !leader.self; h->ops->leader(h, &leader))
+        pthread_cond_wait(&rig->changed, &rig->mu);
+    pthread_mutex_unlock(&rig->mu);
+    assert_false(h->ops->may_read(h));
+    assert_int_equal(storage_put(rig->s, STR("a"), STR("2"), &err), -1);
+    assert_int_equal(err.code, ERR_STANDBY);
+    expect(rig, "a", "1");
+    must(h->ops->settle(h, &err), &err);
+    assert_true(h->ops->may_read(h));
+    put(rig, "a", "2");
+}
+
 static void keeps_commits_made_while_it_leads(void **state)
 {
     struct rig *rig = *state;
@@ -664,6 +687,7 @@ int main(void)
         TEST(makes_a_cluster_with_its_first_commit),
         TEST(keeps_commits_made_before_start),
         TEST(leads_alone_as_soon_as_it_is_started),
+        TEST(takes_no_commit_in_a_term_before_it_has_settled),
         TEST(keeps_commits_made_while_it_leads),
         TEST(writes_of_many_threads_all_arrive),
         TEST(refuses_a_value_that_is_too_large),
