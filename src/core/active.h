@@ -14,6 +14,7 @@
 struct autopilot;
 struct bootstrap;
 struct browser;
+struct counters;
 struct ha;
 struct link_creds;
 struct raftstore;
@@ -63,6 +64,7 @@ struct active {
     struct stateindex *index; /* signs state indexes; NULL: alone, or there is no key yet */
     struct autopilot *autopilot; /* these two on the active node with storage raft, else NULL */
     struct bootstrap *bootstrap;
+    struct counters *counters; /* of requests; NULL on a standby */
     struct keylock *locks;   /* for read-change-write in sys/ */
     struct str cluster_id, cluster_name;
     bool standby;            /* reads only; another node writes */

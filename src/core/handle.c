@@ -4,6 +4,7 @@
 #include "base/epoch.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "core/counters.h"
 #include "core/login.h"
 #include "core/mount.h"
 #include "core/router.h"
@@ -368,6 +369,8 @@ int handle(struct lifecycle *l, struct request *req, struct response *resp)
         result = -1;
     } else {
         router_find(on, req);
+        if (on->counters != NULL)
+            counters_request(on->counters);
         bool open_to_all = req->route != NULL && (req->route->flags & ROUTE_NO_TOKEN) != 0;
         result = check_place(on, req);
         if (result == 0)

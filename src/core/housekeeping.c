@@ -8,6 +8,7 @@
 #include "base/epoch.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "core/counters.h"
 
 static const struct log lg = { "core" };
 
@@ -29,6 +30,13 @@ static void rotate(const struct active *on)
         LOG(&lg, ERROR, "automatic key rotation failed: error=%s", err.msg);
     else if (done > 0)
         LOG(&lg, INFO, "automatic barrier rotation: done");
+}
+
+static void count(const struct active *on)
+{
+    struct err err = { 0 };
+    if (counters_flush(on->counters, &err) < 0)
+        LOG(&lg, WARN, "failed to store how many requests there were: error=%s", err.msg);
 }
 
 static void tick_mount(const struct active *on, const struct mount *m)
@@ -84,6 +92,7 @@ static void *run(void *ctx)
             continue;
         pthread_mutex_unlock(&h->mu);
         rotate(h->on);
+        count(h->on);
         tick_all(h->on, false);
         tick_all(h->on, true);
         pthread_mutex_lock(&h->mu);

@@ -625,9 +625,11 @@ void service_stop(struct service *s)
     if (running)
         pthread_join(s->thread, NULL);
     pthread_mutex_lock(&s->turn); /* who steps down just now has done so */
+    /* What ends may have a last thing to write. */
+    retire(show(s, NULL, SERVICE_TURNING));
     if (running)
         s->ha->ops->stop(s->ha);
-    retire(show(s, NULL, SERVICE_OFF));
+    (void)show(s, NULL, SERVICE_OFF);
     pthread_mutex_unlock(&s->turn);
     if (s->settings->creds != NULL)
         (void)!link_creds_set(s->settings->creds, NULL, NULL);

@@ -9,6 +9,7 @@
 #include "core/autopilot.h"
 #include "core/bootstrap.h"
 #include "core/browser.h"
+#include "core/counters.h"
 #include "core/housekeeping.h"
 #include "core/revoke.h"
 #include "core/stateindex.h"
@@ -225,6 +226,19 @@ static void stop_housekeeping(struct running *r)
     housekeeping_free(r->housekeeping);
 }
 
+static int start_counters(struct running *r, struct err *err)
+{
+    return counters_new(r->on.sys, r->on.settings->clock, &r->on.counters, err);
+}
+
+static void stop_counters(struct running *r)
+{
+    struct err err = { 0 };
+    if (counters_flush(r->on.counters, &err) < 0)
+        LOG(&lg, DEBUG, "the last requests are not counted: error=%s", err.msg);
+    counters_free(r->on.counters);
+}
+
 static int start_bootstrap(struct running *r, struct err *err)
 {
     if (r->on.settings->raft == NULL)
@@ -270,6 +284,7 @@ static const struct step {
     { "identity", false, start_identity, stop_identity },
     { "audit", false, start_broker, stop_broker },
     { "lease clock", true, start_lease_clock, stop_lease_clock },
+    { "counters", true, start_counters, stop_counters },
     { "housekeeping", true, start_housekeeping, stop_housekeeping },
     { "joining", true, start_bootstrap, stop_bootstrap },
     { "autopilot", true, start_autopilot, stop_autopilot },

@@ -214,6 +214,8 @@ static const struct route routes[] = {
     { "internal/ui/mounts/{path:+}", FIELDS(mount_fields), ROUTE_NO_TOKEN, .read = ui_mount_read,
       .summary = "A mount that the caller may see." },
     { "internal/ui/resultant-acl", .read = ui_acl_read, .summary = "All that the caller may do." },
+    { "internal/counters/requests", .flags = ROUTE_ACTIVE, .read = counters_requests_read,
+      .summary = "Requests served, month by month." },
     { "internal/specs/openapi", .flags = ROUTE_NO_TOKEN, .read = openapi_read,
       .summary = "This API as an OpenAPI document." },
 

@@ -41,6 +41,7 @@ route_fn audit_headers_read, audit_header_read, audit_header_write, audit_header
 route_fn catalog_read, catalog_list;
 route_fn openapi_read;
 route_fn metrics_read;
+route_fn counters_requests_read;
 route_fn cors_read, cors_write, cors_delete;                                     /* browser.c */
 route_fn ui_headers_list, ui_header_read, ui_header_write, ui_header_delete;     /* browser.c */
 route_fn raft_configuration_read, raft_remove_peer_write, raft_promote_write;    /* raft.c */

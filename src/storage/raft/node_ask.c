@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 /* Lives on the caller's stack. */
+enum { CHANGE_MS = 5000 };
+
 struct ask {
     struct node_event event;
     int (*work)(struct node *n, struct ask *a);
@@ -17,6 +19,7 @@ struct ask {
     uint64_t *term, *index;
     struct waiter waiter; /* of the entry that came of it; already told when rc < 0 */
     bool flies;
+    bool busy; /* refused because another change of members is under way */
 };
 
 static void ask_run(struct node *n, struct node_event *event)
@@ -178,6 +181,7 @@ static int change(struct node *n, struct ask *a)
     engine_look(n->engine, &v);
     if (v.state != RAFT_LEADER || v.transferring || n->transfer_to != 0)
         return err_set(a->err, ERR_STANDBY, "this node does not lead the cluster");
+    a->busy = v.conf_pending;
     if (v.conf_pending)
         return err_set(a->err, ERR_CONFLICT, "another change of members is under way");
     switch (a->change) {
@@ -214,7 +218,11 @@ int node_change(struct node *n, enum node_change kind, struct str id, struct str
     bool found = kind == NODE_REMOVE && find_text(n, id, gone.m.peer);
     if (found && self)
         return node_leave(n, err);
-    TRY(ask(n, &a, err));
+    /* One change at a time: others wait their turn, but not for ever. */
+    uint64_t until = node_now_ms() + CHANGE_MS;
+    while (ask(n, &a, err) < 0)
+        if (!a.busy || !node_wait_change(n, until))
+            return -1;
     if (found && a.flies)
         transport_send(n->transport, &gone);
     return 0;

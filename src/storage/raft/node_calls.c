@@ -9,6 +9,8 @@
 
 static const struct log lg = { "storage.raft" };
 
+enum { LOOK_MS = 100 }; /* at what is no event: that an entry of members is committed */
+
 /* ---- making ---- */
 
 static uint64_t conf_index_of(void *ctx)
@@ -246,6 +248,15 @@ static bool wait_changed(struct node *n, uint64_t until_ms)
     int rc = pthread_cond_timedwait(&n->changed, &n->mu, &until);
     n->watchers--;
     return rc != ETIMEDOUT && !n->closing;
+}
+
+bool node_wait_change(struct node *n, uint64_t until_ms)
+{
+    uint64_t soon = node_now_ms() + LOOK_MS;
+    pthread_mutex_lock(&n->mu);
+    bool again = wait_changed(n, soon < until_ms ? soon : until_ms) || !n->closing;
+    pthread_mutex_unlock(&n->mu);
+    return again && node_now_ms() < until_ms;
 }
 
 static uint64_t after(int ms)

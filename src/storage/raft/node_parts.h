@@ -109,6 +109,8 @@ void node_post(struct node *n, struct node_event *e);
 /* ---- node_calls.c ---- */
 
 int node_leave(struct node *n, struct err *err) MUST_USE;
+/* Wait a little for a change of role or members.  False: it is later than ${until_ms}, or the end. */
+bool node_wait_change(struct node *n, uint64_t until_ms);
 
 /* ---- node_ask.c: work of other threads done by the node's ---- */
 
