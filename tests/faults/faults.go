@@ -3,7 +3,6 @@ package main
 
 import (
 	"fmt"
-	"sync"
 	"time"
 )
 
@@ -124,15 +123,7 @@ func (p *play) killAndStart(n *node, least, most int) error {
 
 func killAll(p *play) error {
 	p.note("kill -9 of all")
-	var group sync.WaitGroup
-	for i := range p.c.nodes {
-		group.Add(1)
-		go func(n *node) {
-			n.kill()
-			group.Done()
-		}(p.c.nodes[i])
-	}
-	group.Wait()
+	p.c.killAll()
 	p.sleep(0, 500)
 	for _, i := range p.chance.Perm(len(p.c.nodes)) {
 		if err := p.c.nodes[i].start(); err != nil {

@@ -77,9 +77,15 @@ func (p *play) play() bool {
 		p.fail("%v", err)
 	}
 	p.c = newCluster(p.o, p.net, p.dir, p.nodeCount(), p.s.raft)
+	defer p.c.unmount()
 	defer p.c.release()
 	p.act()
 	p.c.release()
+	if len(p.wrong) == 0 {
+		for _, text := range p.c.compareStores() {
+			p.fail("%s", text)
+		}
+	}
 	p.readLogs()
 	p.report()
 	return len(p.wrong) == 0
