@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "api/call.h"
+#include "api/lobby.h"
 #include "api/monitor.h"
 #include "api/ui.h"
 #include "base/epoch.h"
@@ -16,9 +17,12 @@ int api_new(const struct api_settings *settings, struct api **out, struct err *e
     struct api *a = malloc(sizeof *a);
     if (a == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
-    a->settings = *settings;
-    if (monitor_new(&a->monitor, err) < 0) {
-        free(a);
+    *a = (struct api){ .settings = *settings };
+    if (monitor_new(&a->monitor, err) < 0
+        || (settings->core->ha != NULL
+            && lobby_new(lifecycle_service(settings->lifecycle), settings->forwarder,
+                         forward_resume, a, &a->lobby, err) < 0)) {
+        api_free(a);
         return -1;
     }
     *out = a;
@@ -28,29 +32,25 @@ int api_new(const struct api_settings *settings, struct api **out, struct err *e
 void api_end_streams(struct api *a)
 {
     monitor_end(a->monitor);
+    lobby_end(a->lobby);
 }
 
 void api_free(struct api *a)
 {
     if (a == NULL)
         return;
+    lobby_free(a->lobby);
     monitor_free(a->monitor);
     free(a);
 }
 
 static void on_worker(void *ctx, struct http_exchange *x);
 
-static void forward_on_worker(void *ctx, struct http_exchange *x)
-{
-    struct call c = { .api = ctx, .x = x, .arena = x->req.arena };
-    forward_call(&c);
-}
-
 /* It is the active node's.  Waiting for that one is for a worker. */
 static void forward(struct call *c)
 {
     if (c->on_loop)
-        http_offload(c->x, forward_on_worker, c->api);
+        http_offload(c->x, forward_resume, c->api);
     else
         forward_call(c);
 }

@@ -8,11 +8,13 @@
 #include "logical/response.h"
 #include "net/url.h"
 
+struct lobby;
 struct monitor;
 
 struct api {
     struct api_settings settings;
     struct monitor *monitor;
+    struct lobby *lobby; /* NULL: there are no other nodes */
 };
 
 struct call {
@@ -66,8 +68,14 @@ bool index_header(const struct call *c, struct http_header *out);
 
 /* ---- forward.c ---- */
 
-/* Have the active node do it all, or redirect the client there; on a worker, outside an epoch. */
+/*
+ * Have the active node do it all, or redirect the client there; on a worker, outside an epoch.
+ * While there is none, it waits in the lobby: the exchange is answered, or not the caller's any
+ * more.
+ */
 void forward_call(struct call *c);
+/* The same, once its wait in the lobby is over. */
+void forward_resume(void *api, struct http_exchange *x);
 
 /* ---- api.c ---- */
 

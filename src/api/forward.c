@@ -1,16 +1,16 @@
 /* Requests that are the active node's: handed on over the cluster port, or redirected. */
 #include "api/call.h"
+#include "api/lobby.h"
 #include "api/peer.h"
 #include "codec/base64.h"
 #include "core/service.h"
 #include "net/forwarder.h"
 
 enum {
-    WAIT_MS = 15000,     /* for a leader, all tries together */
+    WAIT_MS = 15000,     /* for a leader, all tries together, from the request's first sight on */
     CONNECT_MS = 2000,
     SURE_MS = 2000,      /* for the proof that this node still leads */
     AGAIN_MS = 100,      /* after a leader that could not be reached, when no other one appears */
-    HOPS = 4,
 };
 
 /* What the active node must know of the client: headers that only members may send. */
@@ -19,16 +19,14 @@ struct told {
     size_t n;
 };
 
-static int tell(struct call *c, int hops, struct told *out, struct err *err)
+static int tell(struct call *c, struct told *out, struct err *err)
 {
     struct peer peer;
     TRY(peer_of(c->arena, &c->x->req, &peer, err));
-    out->v = arena_array(c->arena, peer.certs_der.n + 2, sizeof *out->v);
+    out->v = arena_array(c->arena, peer.certs_der.n + 1, sizeof *out->v);
     TRY(arena_check(c->arena, err));
     out->n = 0;
     out->v[out->n++] = (struct http_header){ STR(PEER_HEADER_ADDR), peer_print(c->arena, &peer) };
-    out->v[out->n++] = (struct http_header){ STR(PEER_HEADER_HOPS),
-                                             arena_printf(c->arena, "%d", hops + 1) };
     for (size_t i = 0; i < peer.certs_der.n; i++)
         out->v[out->n++] = (struct http_header){ STR(PEER_HEADER_CERT),
                                                  base64_encode(c->arena, peer.certs_der.v[i]) };
@@ -79,9 +77,49 @@ static void redirect(struct call *c, const struct service_leader *leader)
     answer_redirect(c, 307, arena_cat(c->arena, to, c->x->req.target));
 }
 
-static int64_t now_ms(const struct call *c)
+/* How long the client may still be kept waiting for a leader. */
+static int64_t left_ms(const struct call *c)
 {
-    return clock_now_ns(c->api->settings.core->clock) / 1000000;
+    int64_t now = clock_now_ns(c->api->settings.core->clock), deadline = read_deadline_ns(c);
+    int64_t until = c->x->seen_ns + (int64_t)WAIT_MS * 1000000;
+    if (deadline != 0 && deadline < until)
+        until = deadline;
+    int64_t left = (until - now) / 1000000;
+    return left > WAIT_MS ? WAIT_MS : left; /* the clock may have been set back */
+}
+
+static void answer_nobody(struct call *c, const struct err *err)
+{
+    answer_error(c, err->code == ERR_SEALED ? 503 : err->code == ERR_BAD_REQUEST ? 400 : 500,
+                 err_text(err));
+}
+
+/* Until another leader than that of the term ${useless} is known; the same is tried again soon. */
+static void wait_for_leader(struct call *c, uint64_t useless)
+{
+    struct err err = { 0 };
+    int64_t left = left_ms(c);
+    err_set(&err, ERR_STANDBY, "local node not active but active cluster node not found");
+    if (left <= 0
+        || !lobby_wait(c->api->lobby, c->x, useless,
+                       useless > 0 && left > AGAIN_MS ? AGAIN_MS : left))
+        answer_nobody(c, &err);
+}
+
+/*
+ * A member handed the request on.  It is done here or not at all: the member finds the active node
+ * itself, and what it has given up is not done late by way of this one.
+ */
+static void do_for_member(struct call *c)
+{
+    struct ha_leader leader;
+    c->api->settings.core->ha->ops->leader(c->api->settings.core->ha, &leader);
+    if (!leader.known || !leader.self)
+        answer_bare(c, FORWARDER_MISDIRECTED);
+    else if (service_mode(lifecycle_service(c->api->settings.lifecycle)) != SERVICE_ACTIVE)
+        wait_for_leader(c, 0); /* it is about to be */
+    else if (do_here(c) > 0)
+        wait_for_leader(c, leader.term);
 }
 
 void forward_call(struct call *c)
@@ -91,34 +129,33 @@ void forward_call(struct call *c)
     struct told told = { 0 };
     struct service_leader leader;
     uint64_t term = 0;
-    int hops = peer_hops(&c->x->req);
-    int64_t until = now_ms(c) + WAIT_MS, left;
-    int result = hops >= HOPS ? err_set(&err, ERR_STANDBY, "node is not active")
-                              : tell(c, hops, &told, &err);
-    uint64_t useless = 0;
-    while (result == 0 && (left = until - now_ms(c)) > 0) {
-        bool again = useless > 0 && left > AGAIN_MS;
-        result = service_wait_leader(s, again ? AGAIN_MS : (int)left, useless, &leader, &term,
-                                     &err);
-        useless = 0;
-        if (result < 0 && again && err.code == ERR_STANDBY) {
-            result = 0; /* no other one: the same once more */
-            continue;
-        }
-        if (result < 0)
-            break;
-        if (!leader.self && wants_redirect(c)) {
-            redirect(c, &leader);
-            return;
-        }
-        int done = leader.self ? do_here(c) : hand_on(c, &leader, &told, &err);
-        if (done == 0)
-            return;
-        result = done < 0 ? -1 : 0;
-        useless = term;
+    if (c->x->req.member.n > 0) {
+        do_for_member(c);
+        return;
     }
-    if (result == 0)
-        err_set(&err, ERR_STANDBY, "local node not active but active cluster node not found");
-    answer_error(c, err.code == ERR_SEALED ? 503 : err.code == ERR_BAD_REQUEST ? 400 : 500,
-                 err_text(&err));
+    int result = tell(c, &told, &err);
+    if (result == 0 && service_wait_leader(s, 0, 0, &leader, &term, &err) < 0
+        && err.code == ERR_STANDBY) {
+        wait_for_leader(c, 0);
+        return;
+    }
+    if (err.code != ERR_NONE) {
+        answer_nobody(c, &err);
+        return;
+    }
+    if (!leader.self && wants_redirect(c)) {
+        redirect(c, &leader);
+        return;
+    }
+    result = leader.self ? do_here(c) : hand_on(c, &leader, &told, &err);
+    if (result < 0)
+        answer_nobody(c, &err);
+    else if (result > 0)
+        wait_for_leader(c, term);
+}
+
+void forward_resume(void *api, struct http_exchange *x)
+{
+    struct call c = { .api = api, .x = x, .arena = x->req.arena };
+    forward_call(&c);
 }

@@ -23,14 +23,6 @@ struct str peer_print(struct arena *a, const struct peer *p)
     return arena_printf(a, STR_FMT " %d %s", STR_ARG(p->addr), p->port, p->tls ? "tls" : "plain");
 }
 
-int peer_hops(const struct http_request *h)
-{
-    int64_t hops;
-    if (h->member.n == 0 || !str_to_i64(http_header(h, PEER_HEADER_HOPS, NULL), &hops))
-        return 0;
-    return hops < 0 || hops > 100 ? 100 : (int)hops;
-}
-
 /* "address port tls|plain", and nothing else. */
 static int parse_peer(struct str text, struct peer *out, struct err *err)
 {

@@ -14,9 +14,6 @@ int peer_of(struct arena *a, const struct http_request *h, struct peer *out,
 /* How members tell each other of the client whose request they hand on. */
 #define PEER_HEADER_ADDR "X-Coffer-Peer" /* "address port tls|plain"; the address may be empty */
 #define PEER_HEADER_CERT "X-Coffer-Peer-Certificate" /* base64 of DER, leaf first */
-#define PEER_HEADER_HOPS "X-Coffer-Hops"
 struct str peer_print(struct arena *a, const struct peer *p);
-/* How many members have handed the request on already. */
-int peer_hops(const struct http_request *h);
 
 #endif

@@ -18,11 +18,11 @@ static const struct flag diagnose_flags[] = {
       .help = "table or json." },
 };
 
-static struct json *to_json(struct arena *a, const struct diagnose *d)
+static struct json *to_json(struct arena *a, const struct diagnosis *d)
 {
     struct json *o = json_object(a);
     json_put_str(o, "name", d->name);
-    json_put_str(o, "status", str_of(diagnose_status_name(d->status)));
+    json_put_str(o, "status", str_of(diagnosis_status_name(d->status)));
     if (d->message.n > 0)
         json_put_str(o, "message", d->message);
     if (d->warnings.n > 0) {
@@ -35,25 +35,25 @@ static struct json *to_json(struct arena *a, const struct diagnose *d)
         json_put_str(o, "advice", d->advice);
     if (d->first != NULL) {
         struct json *children = json_array(a);
-        for (const struct diagnose *c = d->first; c != NULL; c = c->next)
+        for (const struct diagnosis *c = d->first; c != NULL; c = c->next)
             json_add(children, to_json(a, c));
         json_put(o, "children", children);
     }
     return o;
 }
 
-static void say_tree(struct command_run *run, const struct diagnose *d, int depth)
+static void say_tree(struct command_run *run, const struct diagnosis *d, int depth)
 {
-    static const char *const marks[] = { [DIAGNOSE_OK] = "[ ok ]", [DIAGNOSE_SKIPPED] = "[ skip ]",
-                                         [DIAGNOSE_WARN] = "[ warn ]",
-                                         [DIAGNOSE_FAIL] = "[ fail ]" };
+    static const char *const marks[] = { [DIAGNOSIS_OK] = "[ ok ]", [DIAGNOSIS_SKIPPED] = "[ skip ]",
+                                         [DIAGNOSIS_WARN] = "[ warn ]",
+                                         [DIAGNOSIS_FAIL] = "[ fail ]" };
     command_say(run, "%*s%s " STR_FMT "%s" STR_FMT, 2 * depth, "", marks[d->status],
                 STR_ARG(d->name), d->message.n > 0 ? ": " : "", STR_ARG(d->message));
     for (size_t i = 0; i < d->warnings.n; i++)
         command_say(run, "%*s" STR_FMT, 2 * depth + 4, "", STR_ARG(d->warnings.v[i]));
     if (d->advice.n > 0)
         command_say(run, "%*s" STR_FMT, 2 * depth + 4, "", STR_ARG(d->advice));
-    for (const struct diagnose *c = d->first; c != NULL; c = c->next)
+    for (const struct diagnosis *c = d->first; c != NULL; c = c->next)
         say_tree(run, c, depth + 1);
 }
 
@@ -85,7 +85,7 @@ static int diagnose_command(struct command_run *run)
     if (!read_skips(run, &request))
         return MISUSED;
     log_set_level(flags_bool(run->flags, "debug") ? LOG_DEBUG : LOG_OFF);
-    const struct diagnose *root = diagnose_run(run->arena, &request, &complete);
+    const struct diagnosis *root = diagnose_run(run->arena, &request, &complete);
     if (root == NULL)
         return command_out_of_memory(run);
     if (json) {
@@ -100,12 +100,12 @@ static int diagnose_command(struct command_run *run)
     if (!complete)
         return INCOMPLETE;
     switch (root->status) {
-    case DIAGNOSE_FAIL:
+    case DIAGNOSIS_FAIL:
         return SOME_FAILED;
-    case DIAGNOSE_WARN:
+    case DIAGNOSIS_WARN:
         return SOME_WARN;
-    case DIAGNOSE_OK:
-    case DIAGNOSE_SKIPPED:
+    case DIAGNOSIS_OK:
+    case DIAGNOSIS_SKIPPED:
         break;
     }
     return ALL_WELL;
@@ -122,6 +122,9 @@ const struct command command_operator_diagnose = {
             "  environment and user. The exit status is 0 when all is well, 1 when a check failed, "
             "2 when\n"
             "  there is a warning, 3 for wrong options, 4 when checks could not be made.\n\n"
+            "  Of a node with integrated storage (raft) it looks at its files, its members and who of "
+            "them can\n"
+            "  be reached, and writes nothing.\n\n"
             "      $ vault operator diagnose -config=/etc/vault/config.hcl\n\n"
             "  While the server runs:\n\n"
             "      $ vault operator diagnose -config=/etc/vault/config.hcl -skip=listener "

@@ -688,6 +688,31 @@ int service_wait_leader(struct service *s, int ms, uint64_t after, struct servic
     }
 }
 
+void service_news(struct service *s, uint64_t *news)
+{
+    pthread_mutex_lock(&s->mu);
+    *news = s->news;
+    pthread_mutex_unlock(&s->mu);
+}
+
+void service_wait_news(struct service *s, uint64_t news, int64_t ms)
+{
+    struct timespec until = at(monotonic_ns() + ms * 1000000);
+    int rc = 0;
+    pthread_mutex_lock(&s->mu);
+    while (s->news == news && rc == 0)
+        rc = ms < 0 ? pthread_cond_wait(&s->changed, &s->mu)
+                    : pthread_cond_timedwait(&s->changed, &s->mu, &until);
+    pthread_mutex_unlock(&s->mu);
+}
+
+void service_nudge(struct service *s)
+{
+    pthread_mutex_lock(&s->mu);
+    tell(s);
+    pthread_mutex_unlock(&s->mu);
+}
+
 int service_step_down(struct service *s, struct err *err)
 {
     struct err why = { 0 };

@@ -66,6 +66,13 @@ int service_leader(struct service *s, struct service_leader *out);
 int service_wait_leader(struct service *s, int ms, uint64_t after, struct service_leader *out,
                         uint64_t *term, struct err *err) MUST_USE;
 
+/* A number that changes with the mode, the leader, and all that service_wait_leader waits for. */
+void service_news(struct service *s, uint64_t *news);
+/* Wait until it is not ${news} any more, ${ms} at most; below 0: for ever. */
+void service_wait_news(struct service *s, uint64_t news, int64_t ms);
+/* Change it: wakes who waits. */
+void service_nudge(struct service *s);
+
 /* Finish what is in flight, then let another node lead.  0 also where nobody else could.
  * Not inside an epoch section. */
 int service_step_down(struct service *s, struct err *err) MUST_USE;

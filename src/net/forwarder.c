@@ -36,6 +36,7 @@ struct forwarder {
     struct carrier *idle; /* last used first */
     uint64_t era;         /* of links; counted by forwarder_forget */
     size_t calls;
+    struct run *waiting; /* for the first byte of an answer */
 };
 
 /* One request being handed on. */
@@ -54,6 +55,9 @@ struct run {
     bool began;       /* bytes of an answer came */
     bool ended;       /* the other side said goodbye */
     bool client_gone;
+    /* Under f->mu. */
+    struct run *next_waiting, **at; /* at: where it hangs in f->waiting; NULL: not there */
+    bool left;                      /* given up by forwarder_leave */
     struct err *err;
 };
 
@@ -112,6 +116,44 @@ void forwarder_forget(struct forwarder *f)
     f->era++;
     pthread_mutex_unlock(&f->mu);
     free_list(old);
+}
+
+void forwarder_leave(struct forwarder *f, struct str addr)
+{
+    forwarder_forget(f);
+    pthread_mutex_lock(&f->mu);
+    for (struct run *r = f->waiting; r != NULL; r = r->next_waiting)
+        if (!str_eq(r->c->addr, addr)) {
+            r->left = true;
+            link_shut(r->c->link);
+        }
+    pthread_mutex_unlock(&f->mu);
+}
+
+/* From here to stop_waiting the link may be shut by forwarder_leave. */
+static void start_waiting(struct run *r)
+{
+    struct forwarder *f = r->f;
+    pthread_mutex_lock(&f->mu);
+    r->next_waiting = f->waiting;
+    r->at = &f->waiting;
+    if (r->next_waiting != NULL)
+        r->next_waiting->at = &r->next_waiting;
+    f->waiting = r;
+    r->left = false;
+    pthread_mutex_unlock(&f->mu);
+}
+
+static void stop_waiting(struct run *r)
+{
+    pthread_mutex_lock(&r->f->mu);
+    if (r->at != NULL) {
+        *r->at = r->next_waiting;
+        if (r->next_waiting != NULL)
+            r->next_waiting->at = r->at;
+        r->at = NULL;
+    }
+    pthread_mutex_unlock(&r->f->mu);
 }
 
 void forwarder_free(struct forwarder *f)
@@ -369,8 +411,10 @@ static int read_more(void *ctx, struct buf *in, struct err *err)
     if (n <= 0)
         return (int)n;
     in->n += (size_t)n;
-    if (!r->began)
+    if (!r->began) {
         link_set_timeout(r->c->link, 0); /* it may take as long as it takes from here */
+        stop_waiting(r);
+    }
     r->began = true;
     return 1;
 }
@@ -466,7 +510,7 @@ static enum outcome no_answer(struct run *r, bool sent)
      * A request that was not sent whole was not begun; and our servers say goodbye on a connection
      * of a member only while no request is under way on it (conn_close).
      */
-    if (!r->began && (!sent || r->ended)) {
+    if (!r->began && (!sent || (r->ended && !r->left))) {
         r->err->code = ERR_UPSTREAM;
         return UNTOUCHED;
     }
@@ -481,19 +525,30 @@ static enum outcome one_try(struct run *r)
     struct err late = { 0 };
     r->began = r->ended = false;
     link_set_timeout(l, r->call->answer_ms);
+    start_waiting(r);
     bool sent = send_request(r) == 0;
-    if (!sent && (r->err->code == ERR_NOMEM || r->err->code == ERR_IO))
+    if (!sent && (r->err->code == ERR_NOMEM || r->err->code == ERR_IO)) {
+        stop_waiting(r);
         return UNKNOWN; /* our own trouble with the body */
+    }
     if (!sent) /* a refusal may have come before the body's end was sent */
         link_set_timeout(l, REFUSAL_MS);
     r->answer = (struct answer1){ .more = read_more, .ctx = r, .in = &r->c->in, .err = &late,
                                   .head_only = r->head_only };
-    if (answer1_head(&r->answer, &r->answer_head) < 0) {
+    int headed = answer1_head(&r->answer, &r->answer_head);
+    stop_waiting(r);
+    if (headed < 0) {
         if (sent)
             *r->err = late;
+        if (r->left)
+            err_set(r->err, ERR_IO, "it did not answer, and does not lead any more");
         return no_answer(r, sent);
     }
     r->answer.err = r->err;
+    if (r->answer.status == FORWARDER_MISDIRECTED) {
+        err_set(r->err, ERR_UPSTREAM, STR_FMT ": does not lead", STR_ARG(r->call->addr));
+        return UNTOUCHED;
+    }
     if (pass_on(r) < 0)
         return no_answer(r, true);
     if (sent && r->answer.keep)
@@ -511,7 +566,7 @@ static int run(struct run *r)
     r->c = take_idle(r->f, r->call->addr);
     if (r->c != NULL)
         how = one_try(r);
-    if (how == UNTOUCHED) {
+    if (how == UNTOUCHED && r->answer.status != FORWARDER_MISDIRECTED) {
         carrier_free(r->c);
         r->c = NULL;
         *r->err = (struct err){ 0 };

@@ -13,11 +13,17 @@
 
 struct forwarder; /* any thread */
 
+/* The status (of HTTP) with which a member refuses what is not its to do: nothing was done. */
+enum { FORWARDER_MISDIRECTED = 421 };
+
 int forwarder_new(struct link_creds *creds, struct forwarder **out, struct err *err) MUST_USE;
 /* Waits for calls under way; idle links are closed. */
 void forwarder_free(struct forwarder *f);
 /* Close what is idle: the leader is another one now. */
 void forwarder_forget(struct forwarder *f);
+/* The leader is at ${addr} and has been for a while: close what is idle, and give up the calls to
+ * others whose answer has not begun (ERR_IO: what they did there is not known). */
+void forwarder_leave(struct forwarder *f, struct str addr);
 
 /*
  * Send ${x}'s request (method, target, headers but hop-by-hop ones, body or spooled body) with

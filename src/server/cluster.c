@@ -48,8 +48,7 @@ static struct str next_port(struct arena *a, struct str addr)
                         (long long)port + 1);
 }
 
-/* Everybody's address is nobody's. */
-static bool is_wildcard(struct str addr)
+bool cluster_is_wildcard(struct str addr)
 {
     return str_starts(addr, STR("0.0.0.0:")) || str_starts(addr, STR("[::]:"))
            || str_starts(addr, STR(":"));
@@ -63,15 +62,15 @@ static const struct config_listener *first_tcp(const struct config *config)
     return NULL;
 }
 
-static struct str listener_cluster_addr(struct arena *a, const struct config_listener *l)
+struct str cluster_listener_addr(struct arena *a, const struct config_listener *l)
 {
     return l->cluster_address.n > 0 ? l->cluster_address : next_port(a, l->address);
 }
 
 static int check_cluster_addr(struct str addr, struct err *err)
 {
-    static const char form[] = "cluster_addr = \"https://HOST:PORT\", by which the other nodes reach "
-                               "this one";
+    static const char form[] = "cluster_addr = \"https://HOST:PORT\", by which the other nodes "
+                               "reach this one";
     int64_t port;
     ptrdiff_t colon = str_rfind_byte(addr, ':');
     if (addr.n == 0)
@@ -81,27 +80,28 @@ static int check_cluster_addr(struct str addr, struct err *err)
         || port > 65535)
         return err_set(err, ERR_BAD_REQUEST, "cluster_addr \"" STR_FMT "\" is no address: it must "
                                              "be set as in %s", STR_ARG(addr), form);
-    if (is_wildcard(addr))
+    if (cluster_is_wildcard(addr))
         LOG(&lg, WARN, "cluster_addr is everybody's address, by which no other node reaches this "
                        "one: cluster_addr=" STR_FMT, STR_ARG(addr));
     return 0;
 }
 
-static int find_addresses(struct cluster *c, struct err *err)
+int cluster_addresses(const struct config *config, struct arena *a, struct str *api,
+                      struct str *addr, struct err *err)
 {
-    const struct config *config = c->config;
     const struct config_listener *l = first_tcp(config);
-    c->api_addr = config->api_addr;
-    if (c->api_addr.n == 0 && l != NULL && !is_wildcard(l->address))
-        c->api_addr = arena_printf(c->arena, "%s://" STR_FMT, l->tls_disable ? "http" : "https",
-                                   STR_ARG(l->address));
-    c->cluster_addr = cluster_host_port(config->cluster_addr);
-    if (config->cluster_addr.n == 0 && l != NULL && !is_wildcard(listener_cluster_addr(c->arena, l)))
-        c->cluster_addr = listener_cluster_addr(c->arena, l);
-    if (c->cluster_addr.n == 0 && c->api_addr.n > 0)
-        c->cluster_addr = next_port(c->arena, cluster_host_port(c->api_addr));
-    TRY(arena_check(c->arena, err));
-    return check_cluster_addr(c->cluster_addr, err);
+    struct str listener = l != NULL ? cluster_listener_addr(a, l) : STR("");
+    *api = config->api_addr;
+    if (api->n == 0 && l != NULL && !cluster_is_wildcard(l->address))
+        *api = arena_printf(a, "%s://" STR_FMT, l->tls_disable ? "http" : "https",
+                            STR_ARG(l->address));
+    *addr = cluster_host_port(config->cluster_addr);
+    if (config->cluster_addr.n == 0 && !cluster_is_wildcard(listener))
+        *addr = listener;
+    if (addr->n == 0 && api->n > 0)
+        *addr = next_port(a, cluster_host_port(*api));
+    TRY(arena_check(a, err));
+    return check_cluster_addr(*addr, err);
 }
 
 /* ---- life ---- */
@@ -136,7 +136,7 @@ static void check_id(struct cluster *c)
 
 static int fill(struct cluster *c, struct err *err)
 {
-    TRY(find_addresses(c, err));
+    TRY(cluster_addresses(c->config, c->arena, &c->api_addr, &c->cluster_addr, err));
     TRY(make_spool_dir(c, err));
     check_id(c);
     TRY(link_creds_new(&c->creds, err));
@@ -249,7 +249,7 @@ int cluster_listen(struct cluster *c, struct http_server *http, const struct api
         if (l->type != CONFIG_TCP)
             continue;
         struct http_listener_config config = {
-            .address = listener_cluster_addr(c->arena, l),
+            .address = cluster_listener_addr(c->arena, l),
             .max_body_bytes = SIZE_MAX, /* the node that took the request has looked at it */
             .user = (void *)rules,
             .creds = c->creds,
@@ -285,17 +285,20 @@ static struct join_target read_target(const struct json *o)
     };
 }
 
-static int read_targets(struct cluster *c, struct str text, struct join_target **out, size_t *n,
-                        struct err *err)
+int cluster_targets(const struct config *config, struct arena *a, struct join_target **out,
+                    size_t *n, struct err *err)
 {
+    const struct config_storage *s = &config->storage;
+    struct str text = config_option(s->options, s->n_options, "retry_join");
     struct json *list;
-    size_t found = 0;
-    TRY(json_parse(c->arena, text, &list, NULL, err));
-    *out = arena_array(c->arena, list->count + 1, sizeof **out);
-    TRY(arena_check(c->arena, err));
+    *n = 0;
+    if (text.n == 0)
+        return 0;
+    TRY(json_parse(a, text, &list, NULL, err));
+    *out = arena_array(a, list->count + 1, sizeof **out);
+    TRY(arena_check(a, err));
     for (const struct json *o = json_first(list); o != NULL; o = o->next)
-        (*out)[found++] = read_target(o);
-    *n = found;
+        (*out)[(*n)++] = read_target(o);
     return 0;
 }
 
@@ -306,11 +309,10 @@ int cluster_join(struct cluster *c, struct lifecycle *l, struct err *err)
     if (c == NULL)
         return 0;
     const struct config_storage *s = &c->config->storage;
-    struct str text = config_option(s->options, s->n_options, "retry_join");
     struct str non_voter = config_option(s->options, s->n_options, "retry_join_as_non_voter");
-    if (text.n == 0)
+    TRY(cluster_targets(c->config, c->arena, &targets, &n, err));
+    if (n == 0)
         return 0;
-    TRY(read_targets(c, text, &targets, &n, err));
     bool without_vote = false;
     if (non_voter.n > 0 && !config_table_bool_text(non_voter, &without_vote))
         return err_set(err, ERR_BAD_REQUEST, "retry_join_as_non_voter: true or false expected, got "

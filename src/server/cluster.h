@@ -7,6 +7,7 @@
 
 #include "api/settings.h"
 #include "core/active.h"
+#include "core/join.h"
 #include "core/lifecycle.h"
 #include "net/forwarder.h"
 #include "server/config.h"
@@ -39,5 +40,19 @@ int cluster_join(struct cluster *c, struct lifecycle *l, struct err *err) MUST_U
 struct str cluster_shown_addr(const struct cluster *c);
 /* host:port of a URL, or of an address that is one already. */
 struct str cluster_host_port(struct str addr);
+/* Where a listener takes other nodes: cluster_address, else the port after its own. */
+struct str cluster_listener_addr(struct arena *a, const struct config_listener *l);
+/* Everybody's address, which is nobody's: 0.0.0.0, [::], no host. */
+bool cluster_is_wildcard(struct str addr);
+
+/*
+ * Where clients (a URL, may be empty) and other nodes (host:port) reach this node, as configured or
+ * as follows from the first listener.  -1: ERR_BAD_REQUEST says what must be set.
+ */
+int cluster_addresses(const struct config *config, struct arena *a, struct str *api,
+                      struct str *addr, struct err *err) MUST_USE;
+/* The members of retry_join, in ${a}; none is fine. */
+int cluster_targets(const struct config *config, struct arena *a, struct join_target **out,
+                    size_t *n, struct err *err) MUST_USE;
 
 #endif

@@ -83,5 +83,6 @@ int config_raft_check(const struct config_reader *r, const struct hcl *stanza)
     if (!s.non_voter || first != NULL)
         return arena_check(r->arena, r->err);
     return hcl_pos_error(r->err, stanza->pos,
-                         "retry_join_as_non_voter needs a retry_join block that says where to join");
+                         "retry_join_as_non_voter needs a retry_join block that says where to "
+                         "join");
 }

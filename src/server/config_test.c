@@ -133,7 +133,8 @@ static void json_says_the_same(void **state)
 {
     AUTO(drop)
     struct config *c = read_text(
-        "{\"storage\":{\"raft\":{\"path\":\"/d\",\"retry_join\":[{\"leader_api_addr\":\"http://a\"},"
+        "{\"storage\":{\"raft\":{\"path\":\"/d\","
+        "\"retry_join\":[{\"leader_api_addr\":\"http://a\"},"
         "{\"leader_api_addr\":\"http://b\"}]}},"
         "\"listener\":[{\"tcp\":{\"address\":\"a:1\",\"tls_disable\":1,"
         "\"telemetry\":{\"unauthenticated_metrics_access\":true}}},"

@@ -2,20 +2,7 @@
 #ifndef SERVER_DIAGNOSE_H
 #define SERVER_DIAGNOSE_H
 
-#include "base/arena.h"
-#include "base/strs.h"
-
-enum diagnose_status { DIAGNOSE_OK, DIAGNOSE_SKIPPED, DIAGNOSE_WARN, DIAGNOSE_FAIL };
-
-/* A check and those beneath it, in its arena.  Its status is the worst of them all. */
-struct diagnose {
-    struct str name;
-    enum diagnose_status status;
-    struct str message;  /* may be empty */
-    struct strs warnings;
-    struct str advice;   /* may be empty */
-    struct diagnose *first, *last, *next;
-};
+#include "server/diagnosis.h"
 
 struct diagnose_request {
     struct strs config_paths;
@@ -24,13 +11,11 @@ struct diagnose_request {
 
 /*
  * Run all checks.  NULL: out of memory.  ${complete} is false when one failed that the others need.
- * Writes, reads and deletes one entry of the storage; binds the listeners' addresses for a moment;
+ * Writes, reads and deletes one entry of the storage (of storage "raft" nothing is written,
+ * but other members are connected to); binds the listeners' addresses for a moment;
  * has the seal encrypt and decrypt some bytes.
  */
-struct diagnose *diagnose_run(struct arena *a, const struct diagnose_request *request,
+struct diagnosis *diagnose_run(struct arena *a, const struct diagnose_request *request,
                               bool *complete);
-
-/* "ok", "skipped", "warn", "fail". */
-const char *diagnose_status_name(enum diagnose_status status);
 
 #endif

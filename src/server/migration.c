@@ -10,8 +10,6 @@
 
 static const struct log lg = { "migrate" };
 
-#define LOCK_KEY STR("core/migration")
-
 enum { BATCH_KEYS = 256, BATCH_BYTES = 4 << 20 };
 
 /* A batch that fills up; keys and values stand one after the other in ${bytes}. */
@@ -51,25 +49,32 @@ static int open_storage(const struct config_storage *c, const char *stanza, stru
         return err_prefix(err, "error mounting '%s'", stanza);
     /* A new cluster's first member is known by its address. */
     struct raftstore *raft = raftstore_of(*out);
-    return raft == NULL ? 0
-                        : raftstore_set_network(raft, NULL, cluster_host_port(c->cluster_addr), err);
+    if (raft == NULL)
+        return 0;
+    return raftstore_set_network(raft, NULL, cluster_host_port(c->cluster_addr), err);
 }
 
-/* 1: locked since ${since}; 0: not. */
-static int read_lock(struct storage *s, struct arena *a, struct str *since, struct err *err)
+/* 1: locked, and the lock's text; 0: not. */
+static int read_lock(struct storage *s, struct buf *text, struct err *err)
 {
-    AUTO(buf_free) struct buf text = { 0 };
+    return storage_get(s, MIGRATION_LOCK, text, err);
+}
+
+int migration_locked(struct str text, struct err *err)
+{
+    AUTO(arena_drop) struct arena *a = arena_new();
     struct err ignored = { 0 };
     struct json *o;
-    int found = storage_get(s, LOCK_KEY, &text, err);
-    if (found <= 0)
-        return found;
-    *since = STR("");
-    if (json_parse(a, buf_str(&text), &o, NULL, &ignored) == 0)
-        *since = arena_dup(a, json_get_str(o, "start")); /* the text goes */
-    if (since->n == 0)
-        *since = STR("unknown");
-    return 1;
+    struct str since = STR("");
+    if (a != NULL && json_parse(a, text, &o, NULL, &ignored) == 0)
+        since = json_get_str(o, "start");
+    if (since.n == 0)
+        since = STR("unknown");
+    return err_set(err, ERR_CONFLICT,
+                   "storage migration in progress (started: " STR_FMT "). If it was broken off, "
+                   "finish it with 'operator migrate -start=KEY', or remove the lock with "
+                   "'operator migrate -reset' and this storage as its storage_source",
+                   STR_ARG(since));
 }
 
 static int write_lock(struct storage *s, struct err *err)
@@ -83,28 +88,19 @@ static int write_lock(struct storage *s, struct err *err)
     json_print(o, &text);
     TRY(arena_check(a, err));
     TRY(buf_check(&text, err));
-    return storage_put(s, LOCK_KEY, buf_str(&text), err);
+    return storage_put(s, MIGRATION_LOCK, buf_str(&text), err);
 }
 
 int migration_check(struct storage *s, struct err *err)
 {
-    AUTO(arena_drop) struct arena *a = arena_new();
-    struct str since;
-    if (a == NULL)
-        return err_set(err, ERR_NOMEM, "out of memory");
-    int locked = read_lock(s, a, &since, err);
+    AUTO(buf_free) struct buf text = { 0 };
+    int locked = read_lock(s, &text, err);
     /* A member of a cluster that waits for the leader's store: it comes without a lock. */
     if (locked < 0 && err->code == ERR_SEALED && raftstore_of(s) != NULL) {
         *err = (struct err){ 0 };
         return 0;
     }
-    if (locked <= 0)
-        return locked;
-    return err_set(err, ERR_CONFLICT,
-                   "storage migration in progress (started: " STR_FMT "). If it was broken off, "
-                   "finish it with 'operator migrate -start=KEY', or remove the lock with "
-                   "'operator migrate -reset' and this storage as its storage_source",
-                   STR_ARG(since));
+    return locked <= 0 ? locked : migration_locked(buf_str(&text), err);
 }
 
 /* ---- members of a cluster ---- */
@@ -227,7 +223,7 @@ static int flush(struct batch *b)
 
 static bool is_left_out(const struct batch *b, struct str key)
 {
-    return str_cmp(key, b->m->start) < 0 || str_eq(key, LOCK_KEY) || str_is(key, "core/lock");
+    return str_cmp(key, b->m->start) < 0 || str_eq(key, MIGRATION_LOCK) || str_is(key, "core/lock");
 }
 
 static int add(struct batch *b, struct str key)
@@ -281,7 +277,7 @@ static int copy_locked(struct batch *b)
     TRY(write_lock(b->to, b->err));
     int result = copy(b);
     if (result > 0)
-        TRY(storage_delete(b->to, LOCK_KEY, b->err));
+        TRY(storage_delete(b->to, MIGRATION_LOCK, b->err));
     return result;
 }
 
@@ -318,7 +314,7 @@ int migration_run(const struct migration *m, struct err *err)
     int result = copy_locked(&b);
     if (result > 0)
         tell_of_cluster(to);
-    if (!lock || storage_delete(from, LOCK_KEY, &unlock) == 0)
+    if (!lock || storage_delete(from, MIGRATION_LOCK, &unlock) == 0)
         return result;
     if (result >= 0)
         *err = unlock;
@@ -328,11 +324,8 @@ int migration_run(const struct migration *m, struct err *err)
 int migration_reset(const struct config_storage *source, struct err *err)
 {
     AUTO(drop_storage) struct storage *from = NULL;
-    AUTO(arena_drop) struct arena *a = arena_new();
-    struct str since;
-    if (a == NULL)
-        return err_set(err, ERR_NOMEM, "out of memory");
+    AUTO(buf_free) struct buf text = { 0 };
     TRY(open_storage(source, "storage_source", &from, err));
-    int locked = read_lock(from, a, &since, err);
-    return locked > 0 ? storage_delete(from, LOCK_KEY, err) : locked;
+    int locked = read_lock(from, &text, err);
+    return locked > 0 ? storage_delete(from, MIGRATION_LOCK, err) : locked;
 }

@@ -9,6 +9,9 @@
  * when, and what to do; ERR_IO.
  */
 int migration_check(struct storage *s, struct err *err) MUST_USE;
+/* Where the lock stands, and what a lock of that text means: -1, as above. */
+#define MIGRATION_LOCK STR("core/migration")
+int migration_locked(struct str text, struct err *err) MUST_USE;
 
 struct migration {
     const struct config_storage *source, *destination;

@@ -230,6 +230,12 @@ static int open_folder(struct lmdb_env *e, bool file, struct err *err)
     return folder_open_root(z.p, &e->dir, err);
 }
 
+static int is_locked(const char *path, struct err *err)
+{
+    return err_set(err, ERR_CONFLICT, "lmdb: %s is in use by another process: stop that one, or "
+                   "give this one a path of its own", path);
+}
+
 static int take_lock(struct lmdb_env *e, struct err *err)
 {
     e->lock = open(e->lock_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -238,9 +244,28 @@ static int take_lock(struct lmdb_env *e, struct err *err)
     if (flock(e->lock, LOCK_EX | LOCK_NB) == 0)
         return 0;
     if (errno == EWOULDBLOCK)
-        return err_set(err, ERR_CONFLICT, "lmdb: %s is in use by another process: "
-                       "stop that one, or give this one a path of its own", e->path);
+        return is_locked(e->path, err);
     return lmdb_val_failed(err, "lock", errno);
+}
+
+int lmdb_env_hold(const char *file, int *out, struct err *err)
+{
+    AUTO(buf_free) struct buf name = { 0 };
+    buf_printf(&name, "%s%s%c", file, FILE_LOCK, 0);
+    TRY(buf_check(&name, err));
+    *out = open(name.p, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (*out < 0)
+        return errno == ENOENT ? 0 : lmdb_val_failed(err, "open lock", errno);
+    if (flock(*out, LOCK_SH | LOCK_NB) == 0)
+        return 0;
+    int rc = errno == EWOULDBLOCK ? is_locked(file, err) : lmdb_val_failed(err, "lock", errno);
+    folder_close(out);
+    return rc;
+}
+
+void lmdb_env_unhold(int fd)
+{
+    folder_close(&fd);
 }
 
 /* In a file of LMDB or of bbolt a header of 16 bytes precedes the magic number. */
@@ -253,18 +278,18 @@ static int32_t load_magic(const uint8_t *p)
 }
 
 /* What is there must look like LMDB's, or be absent or empty. */
-static int look_at_file(const struct lmdb_env *e, bool must_exist, struct err *err)
+int lmdb_env_look(const char *data, bool must_exist, struct err *err)
 {
     uint8_t head[MAGIC_AT + MAGIC_N];
-    AUTO(folder_close) int fd = open(e->data, O_RDONLY | O_CLOEXEC);
+    AUTO(folder_close) int fd = open(data, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT && !must_exist)
         return 0;
     if (fd < 0)
-        return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "lmdb: open %s: %s", e->data,
+        return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "lmdb: open %s: %s", data,
                        strerror(errno));
     ssize_t n = pread(fd, head, sizeof head, 0);
     if (n < 0)
-        return err_set(err, ERR_IO, "lmdb: read %s: %s", e->data, strerror(errno));
+        return err_set(err, ERR_IO, "lmdb: read %s: %s", data, strerror(errno));
     int32_t magic = n == (ssize_t)sizeof head ? load_magic(head + MAGIC_AT) : 0;
     if (magic == MAGIC_LMDB || (n == 0 && !must_exist))
         return 0;
@@ -272,19 +297,19 @@ static int look_at_file(const struct lmdb_env *e, bool must_exist, struct err *e
         return err_set(err, ERR_CORRUPT,
                        "lmdb: %s is a BoltDB file, as Vault writes it, which cannot be read here; "
                        "move it away, and bring its content over with a snapshot or a migration",
-                       e->data);
+                       data);
     return err_set(err, ERR_CORRUPT,
                    "lmdb: %s is no LMDB database (it does not begin like one); move it away or "
-                   "restore it from a snapshot", e->data);
+                   "restore it from a snapshot", data);
 }
 
 static int start(struct lmdb_env *e, const struct lmdb_env_options *o, struct err *err)
 {
     TRY(open_folder(e, o->file, err));
     if (o->must_exist)
-        TRY(look_at_file(e, true, err)); /* before a lock is left beside nothing */
+        TRY(lmdb_env_look(e->data, true, err)); /* before a lock is left beside nothing */
     TRY(take_lock(e, err));
-    TRY(look_at_file(e, o->must_exist, err));
+    TRY(lmdb_env_look(e->data, o->must_exist, err));
     TRY(open_handle(e, o->map_size != 0 ? o->map_size : map_largest, err));
     if (fsync(e->dir) < 0) /* the files' names must last too */
         return lmdb_val_failed(err, "fsync directory", errno);

@@ -25,6 +25,18 @@ int lmdb_env_open(const struct lmdb_env_options *options, struct lmdb_env **out,
 /* NULL is fine. Pins are lost. */
 void lmdb_env_close(struct lmdb_env *e);
 
+/*
+ * What is in the data file ${file}: 0 when it is LMDB's, or empty or absent and need not be there.
+ * -1: ERR_NOT_FOUND, ERR_IO, ERR_CORRUPT says what it looks like.
+ */
+int lmdb_env_look(const char *file, bool must_exist, struct err *err) MUST_USE;
+/*
+ * Keep others from opening the data file ${file} until lmdb_env_unhold, without a trace; nothing to
+ * hold is fine.  -1: ERR_CONFLICT (in use), ERR_IO.
+ */
+int lmdb_env_hold(const char *file, int *out, struct err *err) MUST_USE;
+void lmdb_env_unhold(int fd);
+
 /* A short read; lives on the reader's stack. Not one within another. */
 struct lmdb_read {
     struct gate_pass pass;

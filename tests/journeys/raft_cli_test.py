@@ -644,33 +644,3 @@ class Cluster(Nodes):
             self.assertIn("Error joining the node to the Raft cluster", done.stderr)
         done = self.first.cli("operator", "raft", "remove-peer", "")
         self.assertEqual(done.returncode, 1)
-
-    def diagnose(self, node):
-        done = subprocess.run([harness.binary, "operator", "diagnose", f"-config={node.config}",
-                               "-format=json"], env=harness.clean_environment(node.dir),
-                              stdout=subprocess.PIPE, timeout=60, check=False)
-        found, left = {}, [json.loads(done.stdout)]
-        while left:
-            check = left.pop()
-            found[check["name"]] = check
-            left += check.get("children", [])
-        return found
-
-    def test_diagnosis_leaves_a_node_as_it_was(self):
-        self.first.init().unseal()
-        self.second.stop()
-        checks = self.diagnose(self.second)
-        self.assertNotEqual(checks["Check Raft Folder Permissions"]["status"], "fail", checks)
-        self.assertEqual(checks["Check Cluster Address"]["status"], "ok")
-        self.assertNotIn("Check Storage Access", checks)
-        self.second.start()
-        self.run_ok(self.second, "operator", "raft", "join", self.first.address)
-
-    def test_diagnosis_finds_what_a_cluster_lacks(self):
-        self.second.stop()
-        text = self.second.config.read_text()
-        self.second.config.write_text(re.sub(r"cluster_addr.*", "", text).replace(
-            str(self.second.data), "/nowhere"))
-        checks = self.diagnose(self.second)
-        for name in ("Check Cluster Address", "Check Raft Folder Permissions"):
-            self.assertEqual(checks[name]["status"], "fail", checks)

@@ -126,8 +126,8 @@ static bool may_retry(struct applier *a, const struct err *err)
 {
     if (err->code == ERR_CORRUPT || err->code == ERR_BAD_REQUEST || err->code == ERR_TOO_LARGE) {
         a->broken = true;
-        LOG(&lg, ERROR, "a committed entry cannot be applied, this node stops following: index=%llu "
-                        "error=%s", (unsigned long long)a->mark.index + 1, err->msg);
+        LOG(&lg, ERROR, "a committed entry cannot be applied, this node stops following: "
+                        "index=%llu error=%s", (unsigned long long)a->mark.index + 1, err->msg);
         a->o.calls.broken(a->o.calls.ctx, err);
         return false;
     }
@@ -400,8 +400,8 @@ static void do_sync(struct applier *a)
 {
     struct err err = { 0 };
     if (lmdb_state_sync(a->o.state, &err) < 0) {
-        LOG(&lg, WARN, "the store could not be synced, the raft log stays as long as it is: error=%s",
-            err.msg);
+        LOG(&lg, WARN, "the store could not be synced, the raft log stays as long as it is: "
+                       "error=%s", err.msg);
         return;
     }
     a->o.calls.synced(a->o.calls.ctx, &a->mark);

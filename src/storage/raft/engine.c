@@ -167,7 +167,8 @@ static struct entry *object_of(struct engine *e, uint64_t index, const struct ra
 {
     if (index >= e->given_at && index - e->given_at < e->n_given)
         return entry_hold(e->given[index - e->given_at]);
-    struct entry *mine = entry_new(index, r->term, (uint8_t)r->type, str_mem(r->buf.base, r->buf.len));
+    struct str data = str_mem(r->buf.base, r->buf.len);
+    struct entry *mine = entry_new(index, r->term, (uint8_t)r->type, data);
     raft_free(r->batch);
     return mine;
 }
@@ -469,7 +470,8 @@ static bool sane_append(const struct engine *e, const struct engine_message *m)
 static bool sane_result(const struct engine *e, const struct engine_message *m)
 {
     const struct raft_append_entries_result *r = &m->m.append_entries_result;
-    return e->raft.state == RAFT_LEADER && r->rejected < UINT64_MAX && r->last_log_index < UINT64_MAX;
+    return e->raft.state == RAFT_LEADER && r->rejected < UINT64_MAX &&
+           r->last_log_index < UINT64_MAX;
 }
 
 /* A vote is given to who asks, and for a log that can exist. */

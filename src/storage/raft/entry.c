@@ -151,7 +151,7 @@ void entry_link(struct entry_batches *b)
 {
     size_t at = 0;
     for (size_t i = 0; i < b->n; i++) {
-        b->v[i].ops = b->ops + at;
+        b->v[i].ops = b->v[i].n > 0 ? b->ops + at : NULL;
         at += b->v[i].n;
     }
 }

@@ -60,7 +60,8 @@ static void add_message(struct buf *out, const struct raft_message *m,
         add64(out, v->term);
         add64(out, v->last_log_index);
         add64(out, v->last_log_term);
-        buf_byte(out, (char)((v->disrupt_leader ? VOTE_DISRUPT : 0) | (v->pre_vote ? VOTE_PRE : 0)));
+        buf_byte(out, (char)((v->disrupt_leader ? VOTE_DISRUPT : 0) |
+                             (v->pre_vote ? VOTE_PRE : 0)));
         break;
     case RAFT_REQUEST_VOTE_RESULT:
         add64(out, r->term);

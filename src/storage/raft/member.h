@@ -27,7 +27,8 @@ void member_parts(const char *text, struct str *id, struct str *addr);
 /* For log lines: LOG(..., "...: " MEMBER_FMT, MEMBER_ARG(text)). */
 #define MEMBER_FMT "node_id=%.*s address=%s"
 #define MEMBER_ARG(text)                                                                           \
-    (int)strcspn((text), "\t"), (text), (text) + strcspn((text), "\t") + (strchr((text), '\t') != NULL)
+    (int)strcspn((text), "\t"), (text),                                                            \
+        (text) + strcspn((text), "\t") + (strchr((text), '\t') != NULL)
 
 /* member_number of the text's id. */
 uint64_t member_number_of_text(const char *text);

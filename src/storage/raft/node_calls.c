@@ -353,8 +353,9 @@ static int ask_once(struct node *n, uint64_t until, uint64_t *index, struct err 
     transport_send(n->transport, &f);
     pthread_mutex_lock(&n->mu);
     int found = await_answer(n, f.id, until, index);
+    bool closing = n->closing;
     pthread_mutex_unlock(&n->mu);
-    return found;
+    return closing ? err_set(err, ERR_STANDBY, "this node has left the cluster's contest") : found;
 }
 
 int node_catch_up(struct node *n, int ms, struct err *err)

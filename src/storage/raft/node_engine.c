@@ -24,6 +24,10 @@ static void begin_anew(struct node *n)
     LOG(&lg, ERROR, "this node's store contradicts the leader's log: it is dropped, and fetched "
                     "again from the leader");
     tail_reset(n->tail);
+    staging_free(n->arrived);
+    n->arrived = NULL;
+    n->installing = false;
+    n->visible = 0;
     n->o.voided(n->o.ctx, true);
     atomic_store(&n->o.gauge->applied, 0);
     if (journal_reset(n->journal, 1, &err) < 0 ||

@@ -100,8 +100,9 @@ static void be_removed(struct node *n, const struct frame *f, uint64_t number)
     if (member_of(v.conf, number) == NULL || f->index <= v.conf_index ||
         atomic_exchange(&n->removed, true))
         return;
-    LOG(&lg, ERROR, "this node has been removed from its cluster and takes no part any more: to let "
-                    "it join again, remove what is in its path: told by " MEMBER_FMT, MEMBER_ARG(f->m.peer));
+    LOG(&lg, ERROR, "this node has been removed from its cluster and takes no part any more: to "
+                    "let it join again, remove what is in its path: told by " MEMBER_FMT,
+        MEMBER_ARG(f->m.peer));
     n->o.removed(n->o.ctx);
     engine_free(n->engine);
     n->engine = NULL;
@@ -144,6 +145,28 @@ static void let_go(struct node *n, uint64_t number)
         LOG(&lg, WARN, "a node that wants to leave could not be taken out: error=%s", err.msg);
 }
 
+/* A member that has come back at another address says so when it dials; its leader tells all. */
+static void learn_address(struct node *n, const struct frame *f, uint64_t number)
+{
+    AUTO(buf_free) struct buf text = { 0 };
+    AUTO(member_clear) struct raft_configuration c = { 0 };
+    struct err err = { 0 };
+    struct engine_view v;
+    struct str id, addr;
+    engine_look(n->engine, &v);
+    const struct raft_server *s = member_of(v.conf, number);
+    if (v.state != RAFT_LEADER || v.conf_pending || s == NULL || number == n->number ||
+        strcmp(s->address, f->m.peer) == 0)
+        return;
+    member_parts(f->m.peer, &id, &addr);
+    if (member_with(v.conf, id, addr, s->role, &c, &err) < 0 || member_encode(&c, &text, &err) < 0)
+        return;
+    LOG(&lg, INFO, "a member has another address now: " MEMBER_FMT, MEMBER_ARG(f->m.peer));
+    struct entry *e = entry_new(0, 0, RAFT_CHANGE, buf_str(&text));
+    if (e != NULL && engine_submit(n->engine, n->now_ms, e, &n->todo, &err) < 0)
+        LOG(&lg, WARN, "its new address could not be told: error=%s", err.msg);
+}
+
 static void take_frame(struct node *n, struct frame *f)
 {
     uint64_t number = member_number_of_text(f->m.peer);
@@ -151,7 +174,8 @@ static void take_frame(struct node *n, struct frame *f)
         return;
     switch (f->type) {
     case FRAME_HELLO:
-        tell_removed(n, f, number, f->conf_index);
+        if (!tell_removed(n, f, number, f->conf_index))
+            learn_address(n, f, number);
         break;
     case FRAME_MESSAGE:
         take_message(n, f, number);
@@ -317,15 +341,15 @@ static void installed_run(struct node *n, struct node_event *event)
     n->arrived_mark = e->mark;
     e->mark = (struct mark){ 0 };
     mark_drop(event);
-    n->o.voided(n->o.ctx, false);
     node_check(n, journal_reset(n->journal, n->arrived_mark.index + 1, &err), &err);
 }
 
 void node_on_installed(void *ctx, const struct mark *mark)
 {
     struct node *n = ctx;
+    n->o.voided(n->o.ctx, false);
+    waiters_skipped(n->waiters, mark->index);
     node_on_applied(n, mark);
-    waiters_decided(n->waiters, mark->index, 0);
     post_mark(n, installed_run, mark, NULL, "", 0);
 }
 
@@ -386,8 +410,8 @@ static void synced_run(struct node *n, struct node_event *event)
     n->syncing = false;
     if (n->engine != NULL && e->mark.restore == 0 && !e->mark.invalid && !n->installing) {
         n->compacted = index;
-        node_check(n, engine_compact(n->engine, n->now_ms, &e->mark, (unsigned)trailing, &n->todo, &err),
-              &err);
+        int rc = engine_compact(n->engine, n->now_ms, &e->mark, (unsigned)trailing, &n->todo, &err);
+        node_check(n, rc, &err);
         if (index > trailing)
             node_check(n, journal_forget(n->journal, index - trailing, &err), &err);
     }

@@ -10,7 +10,7 @@
 
 #include "base/log.h"
 
-enum { ASK_MS = 2000 };
+enum { ASK_MS = 2000, LONG_MS = 3600000 };
 
 static const struct log lg = { "storage.raft" };
 
@@ -60,7 +60,8 @@ struct inbox {
 
 static void wait_inbox(struct node *n, uint64_t until_ms, struct inbox *in)
 {
-    struct timespec until = node_time_of(until_ms < UINT64_MAX / 4 ? until_ms : n->now_ms + 3600000);
+    bool never = until_ms > UINT64_MAX / 4;
+    struct timespec until = node_time_of(never ? n->now_ms + LONG_MS : until_ms);
     pthread_mutex_lock(&n->mu);
     while (n->first == NULL && n->stored_seq == 0 && n->applied_seq == 0 && !n->nudged &&
            !n->closing)

@@ -208,6 +208,14 @@ static int teardown(void **state)
     return 0;
 }
 
+static int replaced(struct member *m)
+{
+    pthread_mutex_lock(&m->c->mu);
+    int n = m->replaced;
+    pthread_mutex_unlock(&m->c->mu);
+    return n;
+}
+
 /* ---- waiting ---- */
 
 static struct timespec in_ms(int ms)
@@ -376,11 +384,11 @@ static void one_that_was_away_for_long_gets_a_snapshot(void **state)
         snprintf(key, sizeof key, "k%d", i % 50);
         put(&c->m[0], key, key);
     }
-    int before = c->m[2].replaced;
+    int before = replaced(&c->m[2]);
     revive(&c->m[2]);
     follow(c, &c->m[2]);
     expect(&c->m[2], "k49", "k49");
-    assert_int_equal(c->m[2].replaced, before + 1);
+    assert_int_equal(replaced(&c->m[2]), before + 1);
     put(&c->m[0], "after", "x");
     follow(c, &c->m[2]);
     expect(&c->m[2], "after", "x");
@@ -567,10 +575,10 @@ static void one_that_contradicts_the_leader_begins_anew(void **state)
     fclose(f);
     revive(&c->m[2]);
     leader_of(c);
-    int before = c->m[1].replaced;
+    int before = replaced(&c->m[1]);
     revive(&c->m[1]);
     put(&c->m[2], "kept", "4");
-    while (c->m[1].replaced == before) {
+    while (replaced(&c->m[1]) == before) {
         struct timespec pause = { 0, 20000000 };
         nanosleep(&pause, NULL);
     }

@@ -100,6 +100,27 @@ struct raftstore_status {
 };
 void raftstore_status(struct raftstore *r, struct raftstore_status *out);
 
+/* ---- looking from outside, while no server runs ---- */
+
+struct raftstore_peek {
+    char id[HA_NAME_MAX];         /* the node's; empty: none is configured, and none was made yet */
+    bool has_cluster, waits;      /* is a member of one; waits for the leader's store */
+    bool removed;                 /* from its cluster */
+    struct raft_members members;  /* as of ${applied} */
+    uint64_t applied;
+    bool has_peers;               /* raft/peers.json is there, and ${peers} are in it */
+    struct raft_members peers;
+    struct err bad_peers;         /* it is there, and wrong: code is set */
+    struct str value;             /* of the key that was asked for; empty: absent */
+};
+/*
+ * Read a node's files and write nothing; strings in ${a}.  1; 0: there is no store yet.
+ * -1: ERR_CONFLICT (a server runs on it), ERR_CORRUPT, ERR_IO, ERR_BAD_REQUEST; all but what is in
+ * the store is filled in then too.
+ */
+int raftstore_peek(const struct storage_option *options, size_t n, struct str key,
+                   struct arena *a, struct raftstore_peek *out, struct err *err) MUST_USE;
+
 /* ---- whole stores ---- */
 
 /* One moment of the whole store, in key order. */

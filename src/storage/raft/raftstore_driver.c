@@ -48,9 +48,10 @@ bool raftstore_removed(struct raftstore *r)
 struct node *raftstore_enter(struct raftstore *r)
 {
     pthread_rwlock_rdlock(&r->using);
-    if (r->node == NULL)
+    struct node *node = r->node;
+    if (node == NULL)
         pthread_rwlock_unlock(&r->using);
-    return r->node;
+    return node;
 }
 
 void raftstore_leave(struct raftstore *r)

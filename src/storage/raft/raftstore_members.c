@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-static int describe(const struct raftstore *r, const struct mark *m, struct arena *a,
-                    struct raft_members *out, struct err *err)
+int raftstore_describe(const struct raftstore *r, const struct mark *m, struct arena *a,
+                       struct raft_members *out, struct err *err)
 {
     *out = (struct raft_members){ arena_array(a, m->conf.n, sizeof *out->v), 0, m->conf_index };
     TRY(arena_check(a, err));
@@ -33,7 +33,7 @@ int raftstore_members(struct raftstore *r, struct arena *a, struct raft_members 
     AUTO(mark_clear) struct mark m = { 0 };
     *out = (struct raft_members){ 0 };
     int found = raftstore_read_mark(r, &m, err);
-    return found <= 0 ? found : describe(r, &m, a, out, err);
+    return found <= 0 ? found : raftstore_describe(r, &m, a, out, err);
 }
 
 static int change(struct raftstore *r, enum node_change kind, struct str id, struct str addr,
@@ -86,7 +86,7 @@ static int view_open(struct raftstore *r, struct arena *a, struct lmdb_view **ou
     info->index = m.index;
     info->term = m.term;
     info->config_index = m.conf_index;
-    return describe(r, &m, a, &info->members, err);
+    return raftstore_describe(r, &m, a, &info->members, err);
 }
 
 int raftstore_view_open(struct raftstore *r, struct arena *a, struct raftstore_view **out,

@@ -107,8 +107,9 @@ int raftstore_read_options(struct raftstore *r, const struct storage_option *opt
 static int path_in(char out[PATH_MAX], const char *dir, const char *name, struct err *err)
 {
     int n = snprintf(out, PATH_MAX, "%s/%s", dir, name);
-    return n > 0 && n < PATH_MAX ? 0
-                                 : err_set(err, ERR_BAD_REQUEST, "storage raft: 'path' is too long");
+    if (n > 0 && n < PATH_MAX)
+        return 0;
+    return err_set(err, ERR_BAD_REQUEST, "storage raft: 'path' is too long");
 }
 
 static int io_failed(const char *what, const char *path, struct err *err)
@@ -158,7 +159,7 @@ static int read_file(struct raftstore *r, const char *name, struct buf *out, str
     return 1;
 }
 
-static int find_id(struct raftstore *r, struct err *err)
+int raftstore_find_id(struct raftstore *r, bool may_make, struct err *err)
 {
     AUTO(buf_free) struct buf text = { 0 };
     char made[37], member[MEMBER_TEXT_MAX];
@@ -166,6 +167,8 @@ static int find_id(struct raftstore *r, struct err *err)
         return 0;
     int found = read_file(r, "node_id", &text, err);
     TRY(found);
+    if (found == 0 && !may_make)
+        return 0;
     if (found == 0) {
         random_uuid(made);
         TRY(write_file(r, "node_id", str_of(made), err));
@@ -178,13 +181,18 @@ static int find_id(struct raftstore *r, struct err *err)
     return 0;
 }
 
+int raftstore_name_folders(struct raftstore *r, struct err *err)
+{
+    TRY(path_in(r->raft_dir, r->path, "raft", err));
+    return path_in(r->snapshots, r->raft_dir, "snapshots", err);
+}
+
 static int make_folders(struct raftstore *r, struct err *err)
 {
     int root;
     TRY(folder_open_root(r->path, &root, err));
     folder_close(&root);
-    TRY(path_in(r->raft_dir, r->path, "raft", err));
-    TRY(path_in(r->snapshots, r->raft_dir, "snapshots", err));
+    TRY(raftstore_name_folders(r, err));
     if (mkdir(r->raft_dir, 0700) < 0 && errno != EEXIST)
         return io_failed("mkdir", r->raft_dir, err);
     return sync_folder(r->path, err);
@@ -193,9 +201,9 @@ static int make_folders(struct raftstore *r, struct err *err)
 int raftstore_make_folders(struct raftstore *r, struct err *err)
 {
     if (make_folders(r, err) < 0)
-        return err_prefix(err, "storage raft: 'path' must be a directory in which the server's "
-                               "user may write");
-    return find_id(r, err);
+        return err_prefix(err, "storage raft: 'path' must be a directory in which the "
+                               "server's user may write");
+    return raftstore_find_id(r, true, err);
 }
 
 void raftstore_note_removed(struct raftstore *r)

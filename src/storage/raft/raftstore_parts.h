@@ -45,6 +45,12 @@ struct node *raftstore_enter(struct raftstore *r);
 void raftstore_leave(struct raftstore *r);
 int raftstore_stopped(struct err *err);
 
+/* ---- raftstore_members.c ---- */
+
+/* The members as of the mark. */
+int raftstore_describe(const struct raftstore *r, const struct mark *m, struct arena *a,
+                       struct raft_members *out, struct err *err) MUST_USE;
+
 /* ---- raftstore_alone.c: writing while stopped; under mu ---- */
 
 /* The store's mark: 1, 0 there is none. */
@@ -64,6 +70,11 @@ int raftstore_prepare_start(struct raftstore *r, struct err *err) MUST_USE;
 
 int raftstore_read_options(struct raftstore *r, const struct storage_option *options, size_t n,
                            struct err *err) MUST_USE;
+/* Their names alone. */
+int raftstore_name_folders(struct raftstore *r, struct err *err) MUST_USE;
+/* The id that is configured or stands in raft/node_id, where a new one is kept if it ${may_make} it;
+ * else empty. */
+int raftstore_find_id(struct raftstore *r, bool may_make, struct err *err) MUST_USE;
 /* Folders and the node's id. */
 int raftstore_make_folders(struct raftstore *r, struct err *err) MUST_USE;
 /* Read raft/peers.json: 1 and a configuration, 0 there is none. */

@@ -5,11 +5,12 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "storage/keyclass.h"
 
-enum { FRAME_BYTES = 512 << 10, READ_MS = 30000 };
+enum { FRAME_BYTES = 512 << 10, READ_MS = 30000, PAUSE_MS = 1000 };
 
 static const struct log lg = { "storage.raft" };
 
@@ -20,6 +21,7 @@ struct parcel {
     char peer[MEMBER_TEXT_MAX];
     uint64_t term;
     bool done; /* under s->mu, as all below */
+    uint64_t done_ms;
     struct link *link;
 };
 
@@ -30,6 +32,13 @@ struct shipment {
     struct parcel *parcels; /* under mu */
     bool closing;
 };
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
 
 /* ---- sending ---- */
 
@@ -141,6 +150,7 @@ static void *run(void *arg)
                        MEMBER_FMT " error=%s", MEMBER_ARG(p->peer), err.msg);
     pthread_mutex_lock(&p->s->mu);
     p->done = true;
+    p->done_ms = now_ms();
     pthread_mutex_unlock(&p->s->mu);
     return NULL;
 }
@@ -151,14 +161,19 @@ static void parcel_free(struct parcel *p)
     free(p);
 }
 
-/* The parcel to that member when it is under way; one that has ended is released. Under s->mu. */
+/*
+ * Is one to that member under way, or has one just been?  libraft asks again with each heartbeat
+ * until it hears of the result.  Those that ended before are released.  Under s->mu.
+ */
 static bool under_way(struct shipment *s, const char *peer)
 {
+    uint64_t now = now_ms();
     for (struct parcel **at = &s->parcels; *at != NULL;) {
         struct parcel *p = *at;
-        if (!p->done && strcmp(p->peer, peer) == 0)
+        bool counts = !p->done || now - p->done_ms < PAUSE_MS;
+        if (counts && strcmp(p->peer, peer) == 0)
             return true;
-        if (!p->done) {
+        if (counts) {
             at = &p->next;
             continue;
         }

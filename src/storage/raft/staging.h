@@ -1,4 +1,4 @@
-/* Staging: a store in the making, in a folder of its own, that will take the place of the node's. */
+/* Staging: a store in the making, in a folder of its own, to take the place of the node's. */
 #ifndef STORAGE_RAFT_STAGING_H
 #define STORAGE_RAFT_STAGING_H
 

@@ -18,7 +18,8 @@ enum {
     BACKOFF_MAX_MS = 1000,
     STEADY_MS = 1000,        /* a link that lasted so long counts as working */
     STALE_MS = 2000,         /* what waited longer for a link is not sent any more */
-    IDLE_MS = 120000,
+    IDLE_MS = 120000,        /* a writer with nothing to say hangs up */
+    SILENT_MS = 300000,      /* so a link that is silent for longer is dead */
     PEERS_MAX = 1024,
     READERS_MAX = 4096,
 };
@@ -461,6 +462,7 @@ static void *read_run(void *arg)
 {
     struct reader *r = arg;
     struct err err = { 0 };
+    link_set_timeout(r->link, SILENT_MS);
     if (read_all(r, &err) < 0 && !transport_closing(r->t))
         LOG(&lg, DEBUG, "a link to this node has ended: from=" STR_FMT " error=%s",
             STR_ARG(link_peer_id(r->link)), err.msg);

@@ -162,6 +162,20 @@ static struct group *take_flying(struct waiters *w, uint64_t index)
     return taken;
 }
 
+static void tell_unknown(struct group *g)
+{
+    for (struct group *next; g != NULL; g = next) {
+        next = g->next;
+        tell(g->list, -1, ERR_TIMEOUT, "the outcome of the write is not known");
+        free(g);
+    }
+}
+
+void waiters_skipped(struct waiters *w, uint64_t index)
+{
+    tell_unknown(take_flying(w, index));
+}
+
 void waiters_decided(struct waiters *w, uint64_t index, uint64_t term)
 {
     for (struct group *next, *g = take_flying(w, index); g != NULL; g = next) {

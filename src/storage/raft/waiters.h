@@ -44,6 +44,8 @@ bool waiters_waits(struct waiters *w, uint64_t index, uint64_t term);
 
 /* The entry of that index was of that term: those who wait for it learn whether it was theirs. */
 void waiters_decided(struct waiters *w, uint64_t index, uint64_t term);
+/* All up to ${index} is decided, but how cannot be told any more (a snapshot came instead). */
+void waiters_skipped(struct waiters *w, uint64_t index);
 /* Fail a list, all that are queued, all in flight. */
 void waiters_fail(struct waiter *list, enum err_code code, const char *text);
 void waiters_fail_queued(struct waiters *w, enum err_code code, const char *text);
