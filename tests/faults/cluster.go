@@ -149,6 +149,19 @@ func (c *cluster) tend() {
 	}
 }
 
+// killAll ends all processes at once, as a loss of power would.
+func (c *cluster) killAll() {
+	var group sync.WaitGroup
+	for i := range c.nodes {
+		group.Add(1)
+		go func(n *node) {
+			n.kill()
+			group.Done()
+		}(c.nodes[i])
+	}
+	group.Wait()
+}
+
 // release ends the processes and what tends them.
 func (c *cluster) release() {
 	if c.stopped != nil {
@@ -156,9 +169,12 @@ func (c *cluster) release() {
 		c.done.Wait()
 		c.stopped = nil
 	}
+	c.killAll()
+}
+
+// unmount takes away what limits the disks, with all that is on them.
+func (c *cluster) unmount() {
 	for _, n := range c.nodes {
-		n.resume()
-		n.kill()
 		n.unmountDisk()
 	}
 }
