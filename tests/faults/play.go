@@ -225,7 +225,7 @@ func (p *play) report() {
 	}
 	fmt.Printf("%s %s, %d nodes, seed %d: %s, %.1f s\n", verdict, p.s.name, len(p.c.nodes), p.seed,
 		detail, time.Since(p.began).Seconds())
-	if len(p.wrong) == 0 {
+	if len(p.wrong) == 0 && !p.o.all {
 		_ = os.RemoveAll(p.dir) // the next run would
 		return
 	}
