@@ -131,7 +131,8 @@ class Cluster:
         until("n1 is active", lambda: first.health() == 200)
         self.joined_s = [self.join() for _ in range(count - 1)]
         for path, version in (("kv1", "1"), ("kv2", "2")):
-            first.need("POST", "sys/mounts/" + path, {"type": "kv", "options": {"version": version}})
+            first.need("POST", "sys/mounts/" + path,
+                       {"type": "kv", "options": {"version": version}})
         first.need("PUT", "sys/policy/app", {"policy": POLICY})
         made = first.need("POST", "auth/token/create", {"policies": ["app"], "ttl": "10h"})
         self.app = made["auth"]["client_token"]
@@ -332,8 +333,8 @@ def on_snapshot(options, table):
         memory = Memory(node)
         memory.start()
         start = time.monotonic()
-        out = subprocess.run(["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code} %{size_download}",
-                              "-H", "X-Vault-Token: " + c.token,
+        out = subprocess.run(["curl", "-sS", "-o", "/dev/null",
+                              "-w", "%{http_code} %{size_download}", "-H", "X-Vault-Token: " + c.token,
                               "http://%s:%d/v1/sys/storage/raft/snapshot" % (node.ip, c.port)],
                              check=True, capture_output=True, text=True).stdout.split()
         took = time.monotonic() - start

@@ -1,5 +1,5 @@
-// Faults starts clusters in network namespaces of their own, breaks them while clients work, and has
-// Porcupine judge what the clients saw.
+// Faults starts clusters in network namespaces of their own, breaks them while clients work, and
+// has Porcupine judge what the clients saw.
 //
 // The last line of the output is "N passed, M failed, K skipped"; the exit status is 0 when M is 0.
 package main
