@@ -349,11 +349,13 @@ static void become_standby(struct service *s)
         struct err err = { 0 };
         begin_collecting(s);
         on = follow_keyring(s, &err) < 0 ? NULL : build_standby(s);
+        read_advert(s);
         done = show_standby(s, on, &more);
         if (!done)
             stop_all(on);
     }
-    read_advert(s);
+    if (more & FORGET_LEADER)
+        read_advert(s);
     if (more & FORGET_LINKS)
         use_cluster_keys(s);
     roll_clear(s->roll); /* it will be told anew when it is active again */
@@ -629,8 +631,8 @@ static int start_contest(struct service *s, struct err *err)
 {
     struct ha_events events = { s, on_role_changed, on_keys_changed, on_store_replaced };
     use_cluster_keys(s);
-    show(s, build_standby(s), SERVICE_STANDBY);
     read_advert(s);
+    show(s, build_standby(s), SERVICE_STANDBY);
     if (s->settings->creds != NULL && echo_new(s->settings, &s->echo, err) < 0) {
         retire(show(s, NULL, SERVICE_OFF));
         return -1;
