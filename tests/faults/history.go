@@ -48,6 +48,7 @@ type history struct {
 	acked int       // accepted writes
 	last  time.Time // of the last accepted write
 	pause time.Duration
+	upTo  time.Duration // when the longest pause was over
 }
 
 func newHistory() *history {
@@ -71,20 +72,20 @@ func (h *history) add(o op) {
 func (h *history) accepted() {
 	now := time.Now()
 	if gap := now.Sub(h.last); gap > h.pause {
-		h.pause = gap
+		h.pause, h.upTo = gap, now.Sub(h.began)
 	}
 	h.last = now
 	h.acked++
 }
 
-// longestPause is the longest time without an accepted write up to now.
-func (h *history) longestPause() time.Duration {
+// longestPause is the longest time without an accepted write up to now, and when it ended.
+func (h *history) longestPause() (pause, upTo time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if gap := time.Since(h.last); gap > h.pause {
-		return gap
+		return gap, time.Since(h.began)
 	}
-	return h.pause
+	return h.pause, h.upTo
 }
 
 func (h *history) counts() (total, acked, unknowns int) {

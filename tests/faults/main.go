@@ -1,5 +1,5 @@
-// Faults starts clusters in network namespaces of their own, breaks them while clients work, and has
-// Porcupine judge what the clients saw.
+// Faults starts clusters in network namespaces of their own, breaks them while clients work, and
+// has Porcupine judge what the clients saw.
 //
 // The last line of the output is "N passed, M failed, K skipped"; the exit status is 0 when M is 0.
 package main
@@ -19,7 +19,7 @@ type options struct {
 	binary, keep, faults string
 	seed                 int64
 	seconds, nodes       int
-	list, verbose        bool
+	list, verbose, all   bool
 }
 
 // Each scenario gets its share of the seconds, within these bounds; what is over is for more rounds.
@@ -38,6 +38,7 @@ func parse() options {
 	flag.IntVar(&o.seconds, "seconds", 240, "how long all of it may take, about")
 	flag.IntVar(&o.nodes, "nodes", 0, "nodes of each cluster, 3 or 5 (default: as the scenario likes)")
 	flag.BoolVar(&o.list, "list", false, "tell the scenarios and end")
+	flag.BoolVar(&o.all, "all", false, "keep what good scenarios leave, too")
 	flag.BoolVar(&o.verbose, "v", false, "tell every fault when it happens")
 	flag.Parse()
 	if o.seed == 0 {

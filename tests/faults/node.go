@@ -73,7 +73,8 @@ log_level = "debug"
 func (n *node) environment() []string {
 	env := []string{"HOME=" + n.dir, "PATH=" + os.Getenv("PATH")}
 	if n.clock != "" {
-		env = append(env, "LD_PRELOAD="+n.clock, "SHIFTED_CLOCK="+n.clockAt())
+		env = append(env, "LD_PRELOAD="+n.clock, "SHIFTED_CLOCK="+n.clockAt(),
+			"ASAN_OPTIONS=verify_asan_link_order=0")
 	}
 	return env
 }

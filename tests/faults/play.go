@@ -77,9 +77,15 @@ func (p *play) play() bool {
 		p.fail("%v", err)
 	}
 	p.c = newCluster(p.o, p.net, p.dir, p.nodeCount(), p.s.raft)
+	defer p.c.unmount()
 	defer p.c.release()
 	p.act()
 	p.c.release()
+	if len(p.wrong) == 0 {
+		for _, text := range p.c.compareStores() {
+			p.fail("%s", text)
+		}
+	}
 	p.readLogs()
 	p.report()
 	return len(p.wrong) == 0
@@ -112,6 +118,7 @@ func (p *play) act() {
 		p.fail("after the faults: %v", err)
 	}
 	p.w.stop()
+	p.checkPause()
 	p.watch.stop()
 	p.judge()
 }
@@ -169,7 +176,14 @@ func (p *play) judge() {
 	if undecided*10 > keys {
 		p.fail("%d of %d keys could not be decided", undecided, keys)
 	}
-	if pause := p.w.h.longestPause(); pause > p.s.mostPause() {
+}
+
+// checkPause tells when the clients had to wait longest, and whether that was too long.
+func (p *play) checkPause() {
+	pause, upTo := p.w.h.longestPause()
+	p.note("the longest pause: %v, up to %.3f", pause.Round(time.Millisecond),
+		(p.w.h.began.Sub(p.began) + upTo).Seconds())
+	if pause > p.s.mostPause() {
 		p.fail("no write was accepted for %v", pause.Round(time.Millisecond))
 	}
 }
@@ -202,16 +216,16 @@ func (p *play) report() {
 	verdict, detail := "ok  ", "never started"
 	if p.w != nil {
 		total, acked, unknowns := p.w.h.counts()
+		pause, _ := p.w.h.longestPause()
 		detail = fmt.Sprintf("%d operations, %d writes accepted, %d unknown, longest pause %v, "+
-			"%d reigns", total, acked, unknowns, p.w.h.longestPause().Round(time.Millisecond),
-			p.watch.changes())
+			"%d reigns", total, acked, unknowns, pause.Round(time.Millisecond), p.watch.changes())
 	}
 	if len(p.wrong) > 0 {
 		verdict = "FAIL"
 	}
 	fmt.Printf("%s %s, %d nodes, seed %d: %s, %.1f s\n", verdict, p.s.name, len(p.c.nodes), p.seed,
 		detail, time.Since(p.began).Seconds())
-	if len(p.wrong) == 0 {
+	if len(p.wrong) == 0 && !p.o.all {
 		_ = os.RemoveAll(p.dir) // the next run would
 		return
 	}

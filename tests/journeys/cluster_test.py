@@ -1,4 +1,4 @@
-"""Clusters with integrated storage: joining, forwarding, leadership, members, snapshots, bad days."""
+"""Clusters with integrated storage: joining, forwarding, leadership, members, snapshots."""
 import base64
 import hashlib
 import io
@@ -254,7 +254,8 @@ class Standby(ClusterJourney):
                                                   token=token).status, 403)
 
     def test_policies_and_mounts_change_at_once(self):
-        token = self.active.put("auth/token/create", {"policies": ["p"]}).body["auth"]["client_token"]
+        made = self.active.put("auth/token/create", {"policies": ["p"]}).body
+        token = made["auth"]["client_token"]
         self.active.put("kv/a", {"v": "1"})
         self.assertEqual(self.standby.request("GET", "kv/a", token=token).status, 403)
         self.active.put("sys/policy/p", {"policy": 'path "kv/*" { capabilities = ["read"] }'})
@@ -392,7 +393,8 @@ class Leadership(ClusterJourney):
             connection = nodes[0].connection()
             connection.timeout = 5
             try:
-                return nodes[0].request("PUT", "kv/a", {"v": "2"}, connection=connection).status >= 500
+                answer = nodes[0].request("PUT", "kv/a", {"v": "2"}, connection=connection)
+                return answer.status >= 500
             except OSError:
                 return True
         self.until("a write is refused", refused)

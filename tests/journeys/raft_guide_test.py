@@ -184,7 +184,8 @@ class RaftGuide(Journey):
         self.assertIn("====== Metadata ======", out)
         self.assertEqual(value(out, "webapp"), "ABB39KKPTWOR832JGNLS02")
         for name in ("vault_3", "vault_4"):
-            self.assertIn(f"[{name}] starting Vault server", shell.run(f"./cluster.sh setup {name}"))
+            self.assertIn(f"[{name}] starting Vault server",
+                          shell.run(f"./cluster.sh setup {name}"))
         for name in ("vault_2", "vault_3", "vault_4"):
             self.assertTrue((self.dir / f"raft-{name}" / "vault.db").exists(), name)
             self.assertTrue((self.dir / f"raft-{name}" / "raft" / "raft.db").exists(), name)
@@ -327,14 +328,14 @@ class RaftGuide(Journey):
         self.assertEqual(len(otp), 26)
         out = shell.run(f"vault operator generate-root -init \\\n    -otp={otp} -recovery-token")
         nonce = value(out, "Nonce")
-        self.assertEqual([value(out, key) for key in ("Started", "Progress", "Complete",
-                                                      "OTP Length")], ["true", "0/1", "false", "26"])
+        shown = [value(out, key) for key in ("Started", "Progress", "Complete", "OTP Length")]
+        self.assertEqual(shown, ["true", "0/1", "false", "26"])
         key = shell.run("cat recovery_key-vault_2").strip()
         out = shell.prompted("vault operator generate-root -recovery-token",
                              "Unseal Key (will be hidden): ", key)
         self.assertIn(f"Operation nonce: {nonce}", out)
-        self.assertEqual([value(out, name) for name in ("Nonce", "Started", "Progress",
-                                                        "Complete")], [nonce, "true", "1/1", "true"])
+        shown = [value(out, name) for name in ("Nonce", "Started", "Progress", "Complete")]
+        self.assertEqual(shown, [nonce, "true", "1/1", "true"])
         encoded = value(out, "Encoded Token")
         token = shell.run(f"vault operator generate-root \\\n  -decode={encoded} \\\n"
                           f"  -otp={otp} \\\n  -recovery-token").strip()

@@ -11,7 +11,10 @@ names="vault_1 vault_2 vault_3 vault_4"
 
 say() { echo "[$1] ${*:2}"; }
 address() { echo "http://127.0.0.${1#vault_}:8200"; }
-pid_of() { [ -f "$1.pid" ] && kill -0 "$(<"$1.pid")" 2>/dev/null && cat "$1.pid"; }
+pid_of() { [ -f "$1.pid" ] && alive "$(<"$1.pid")" && cat "$1.pid"; }
+
+# A process that has ended counts as gone, whether or not somebody took note of that.
+alive() { kill -0 "$1" 2>/dev/null && ! grep -qs '^State:.Z' "/proc/$1/status"; }
 
 # Run the vault command line against one of them.
 at() { VAULT_ADDR=$(address "$1") vault "${@:2}"; }
@@ -102,7 +105,7 @@ stop() {
     echo "Found 1 Vault service(s) matching that name"
     say "$1" "stopping"
     kill "$pid"
-    while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+    while alive "$pid"; do sleep 0.05; done
     rm -f "$1.pid"
 }
 
