@@ -166,8 +166,10 @@ class Autosnap(ClusterJourney):
         active.put(f"{CONFIG}/hourly", {"retain": 3})   # it looks at the schedule
         self.assertEqual(self.status(active), before)
         active.put(f"{CONFIG}/hourly", {"interval": "1s"})
-        after = self.taken(active, 2)
-        self.assertGreater(after["last_snapshot_start"], before["last_snapshot_start"])
+        def newer():                    # a file is there before its status is
+            status = self.status(active)
+            return status["last_snapshot_start"] > before["last_snapshot_start"] and status
+        after = self.until("a second one is taken", newer, 20)
         active.kill()
         active = self.the_active([n for n in nodes if n is not active])
         count = len(self.files())
