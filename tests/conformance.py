@@ -27,14 +27,14 @@ CASES = {
     "http": [], "init-shamir": [], "keys": [], "mounts": [], "auth-mounts": [], "policies": [],
     "token": [], "token-roles": [], "userpass": [], "kv1": [], "kv2": [], "cubbyhole": [],
     "wrapping": [], "leases": [], "audit": [], "tools": [], "raw": [], "transit": [],
-    "transit-sign": [], "ssh": [],
+    "transit-sign": [], "ssh": [], "raft": [],
 }
 GOLDEN = {
-    "01-local": [], "03-kv1": [], "04-kv2": [], "05-secrets": [],
+    "01-local": [], "02-operator": [], "03-kv1": [], "04-kv2": [], "05-secrets": [],
     "06-auth": ["06-auth-03", "06-auth-04", "06-auth-12"],      # AppRole
     "07-token": [], "08-policy": [], "09-generic": [],
 }
-# Not here: 02-operator (raft), 10-lease (PKI).
+# Not here: 10-lease (PKI).
 
 # Checks of the store that a real Vault left behind, likewise.
 STORE_LATER = ("approle", "identity/", "pki/", "totp/", "sys/policies/password", "sys/quotas")
@@ -87,10 +87,10 @@ def golden_files(binary):
 
 
 def old_store(binary):
-    """The file store that a real Vault wrote; its manifest without the checks of later."""
+    """A file store and a snapshot that a real Vault wrote; the manifest without checks of later."""
     source = SHARED / "fixtures" / "vault-1.8"
     manifest = json.loads((source / "manifest.json").read_text())
-    stores = [store for store in manifest["stores"] if store["type"] == "file"]
+    stores = [store for store in manifest["stores"] if store["type"] in ("file", "raft")]
     # Our lock file in it tells that a server has run on the recording itself and changed it.
     if any((source / store["path"] / ".coffer-lock").exists() for store in stores):
         print("store of Vault 1.8: this copy was written to, it is no recording any more: not run")
@@ -108,10 +108,13 @@ def old_store(binary):
         copy = folder / store["path"]
         if copy.is_symlink():
             copy.unlink()
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(source / store["path"], copy)
-    yield "store of Vault 1.8", ["env", f"PORT={free_port()}", "bash", source / "check.sh", binary,
-                                 folder, "file"]
+        if (source / store["path"]).is_dir():
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(source / store["path"], copy)
+        else:
+            shutil.copyfile(source / store["path"], copy)
+    yield "stores of Vault 1.8", ["env", f"PORT={free_port()}", "bash", source / "check.sh",
+                                  binary, folder]
 
 
 def main():
