@@ -16,7 +16,7 @@ static const struct log lg = { "storage.raft.autopilot" };
 #define CONFIG STR("core/raft/autopilot/configuration")
 #define NON_VOTER "core/raft/non-voter/"
 
-enum { LOOK_MS = 1000, PROMOTING_MS = 50 };
+enum { LOOK_MS = 1000, SOON_MS = 10000, PROMOTING_MS = 50 };
 
 static const int64_t SECOND = 1000000000;
 
@@ -181,7 +181,8 @@ int autopilot_state(struct autopilot *p, struct arena *a, struct autopilot_state
 
 /* ---- what it does ---- */
 
-/* Whoever has caught up may vote. True when somebody has not yet. */
+/* Whoever has caught up may vote. True when somebody has not yet who will soon: it is new, or was
+ * heard of a moment ago. */
 static bool promote(struct autopilot *p, const struct autopilot_state *state)
 {
     bool waits = false;
@@ -194,7 +195,7 @@ static bool promote(struct autopilot *p, const struct autopilot_state *state)
         if (stays != 0)
             continue;
         if (!m->alive || raftstore_promote(p->raft, str_of(m->id), &err) < 0)
-            waits = waits || m->alive;
+            waits = waits || m->alive || m->last_contact_ms < SOON_MS;
         else
             LOG(&lg, INFO, "promoted to voter: id=%s address=%s", m->id, m->addr);
     }
