@@ -29,7 +29,11 @@ static int describe(struct arena *a, const struct raftstore_view_info *info,
     TRY(arena_check(a, err));
     for (size_t i = 0; i < info->members.n; i++) {
         const struct raft_member *m = &info->members.v[i];
-        out->servers[i] = (struct archive_server){ str_of(m->id), str_of(m->addr), m->voter };
+        out->servers[i] = (struct archive_server){
+            .id = str_mem(m->id, strnlen(m->id, sizeof m->id)),
+            .address = str_mem(m->addr, strnlen(m->addr, sizeof m->addr)),
+            .voter = m->voter,
+        };
     }
     return 0;
 }

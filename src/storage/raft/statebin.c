@@ -97,7 +97,7 @@ static int entry_give(struct statebin *s, struct str message, struct err *err)
 /* Bytes that the torn entry still lacks, as far as is known; 0: it is whole. */
 static int part_lacks(const struct statebin *s, size_t *lacks, struct err *err)
 {
-    size_t head, body;
+    size_t head = 0, body = 0;
     int known = entry_length(s, buf_str(&s->part), &head, &body, err);
 
     TRY(known);
@@ -138,7 +138,7 @@ static int feed_part(struct statebin *s, struct str *bytes, struct err *err)
 
 int statebin_feed(struct statebin *s, struct str bytes, struct err *err)
 {
-    size_t head, body;
+    size_t head = 0, body = 0;
 
     TRY(feed_part(s, &bytes, err));
     while (bytes.n > 0) {
