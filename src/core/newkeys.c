@@ -114,7 +114,8 @@ static int people(struct storage *physical, struct arena *a, struct seal_config 
                       : found < 0 ? -1 : 0;
 }
 
-int newkeys_from_shares(struct barrier *b, struct storage *physical, struct str kek,
+/* A fresh root key under ${to}, ${key} as the recovery key; a key-encryption key goes, if any. */
+static int to_automatic(struct barrier *b, struct storage *physical, struct str key,
                         struct seal *to, struct err *err)
 {
     AUTO(arena_drop) struct arena *a = arena_new();
@@ -128,7 +129,7 @@ int newkeys_from_shares(struct barrier *b, struct storage *physical, struct str 
     TRY(config_text(a, &config, STR("shamir"), 0, &recovery_text, err));
     TRY(secret_random(&root_key, KEY_LEN, err));
     TRY(seal_wrap_root_key(to, secret_str(&root_key), &wrapped, err));
-    TRY(seal_encrypt(to, kek, &recovery, err));
+    TRY(seal_encrypt(to, key, &recovery, err));
     struct storage_op with[] = {
         { STORAGE_PUT, KEYCHAIN_CONFIG, text },
         { STORAGE_PUT, KEYCHAIN_ROOT_KEY, buf_str(&wrapped) },
@@ -137,6 +138,12 @@ int newkeys_from_shares(struct barrier *b, struct storage *physical, struct str 
         { STORAGE_DELETE, KEYCHAIN_KEK, STR("") },
     };
     return barrier_rekey(b, secret_str(&root_key), with, ARRAY_LEN(with), err);
+}
+
+int newkeys_from_shares(struct barrier *b, struct storage *physical, struct str kek,
+                        struct seal *to, struct err *err)
+{
+    return to_automatic(b, physical, kek, to, err);
 }
 
 int newkeys_to_shares(struct barrier *b, struct storage *physical, struct str recovery_key,
@@ -167,23 +174,5 @@ int newkeys_to_shares(struct barrier *b, struct storage *physical, struct str re
 int newkeys_to_seal(struct barrier *b, struct storage *physical, struct str recovery_key,
                     struct seal *to, struct err *err)
 {
-    AUTO(arena_drop) struct arena *a = arena_new();
-    AUTO(secret_free) struct secret root_key = { 0 };
-    AUTO(buf_free) struct buf wrapped = { 0 };
-    AUTO(buf_free) struct buf recovery = { 0 };
-    struct seal_config config;
-    struct str text, recovery_text;
-    TRY(people(physical, a, &config, err));
-    TRY(automatic_text(a, to, &text, err));
-    TRY(config_text(a, &config, STR("shamir"), 0, &recovery_text, err));
-    TRY(secret_random(&root_key, KEY_LEN, err));
-    TRY(seal_wrap_root_key(to, secret_str(&root_key), &wrapped, err));
-    TRY(seal_encrypt(to, recovery_key, &recovery, err));
-    struct storage_op with[] = {
-        { STORAGE_PUT, KEYCHAIN_CONFIG, text },
-        { STORAGE_PUT, KEYCHAIN_ROOT_KEY, buf_str(&wrapped) },
-        { STORAGE_PUT, KEYCHAIN_RECOVERY_CONFIG, recovery_text },
-        { STORAGE_PUT, KEYCHAIN_RECOVERY_KEY, buf_str(&recovery) },
-    };
-    return barrier_rekey(b, secret_str(&root_key), with, ARRAY_LEN(with), err);
+    return to_automatic(b, physical, recovery_key, to, err);
 }
